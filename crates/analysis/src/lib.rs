@@ -1,0 +1,1 @@
+//! Call trees, filters and ranking.

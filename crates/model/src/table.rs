@@ -1,0 +1,148 @@
+//! Interning tables: each distinct entry once, under a small typed id.
+
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
+
+use foldhash::fast::RandomState;
+use indexmap::IndexSet;
+
+/// A typed index into a [`Table`]. `Option<Id>` takes four bytes.
+pub trait Id: Copy {
+    /// The id of the entry at `index`.
+    fn from_index(index: usize) -> Self;
+    /// The entry's place in its table, from 0.
+    fn index(self) -> usize;
+}
+
+/// Turns a table index into the representation all ids share.
+///
+/// A table of 2³² − 1 entries needs more memory than any machine this runs on, and far more input than any reader's
+/// bound lets through; the check is there so that a wrong id is impossible rather than unlikely.
+pub(crate) fn raw_id(index: usize) -> NonZeroU32 {
+    u32::try_from(index + 1).ok().and_then(NonZeroU32::new).expect("a table holds fewer than 2^32 - 1 entries")
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(std::num::NonZeroU32);
+
+        impl $crate::table::Id for $name {
+            fn from_index(index: usize) -> Self {
+                Self($crate::table::raw_id(index))
+            }
+            fn index(self) -> usize {
+                self.0.get() as usize - 1
+            }
+        }
+    )*};
+}
+pub(crate) use ids;
+
+/// Distinct values in order of first appearance.
+#[derive(Clone, Debug)]
+pub struct Table<I, T> {
+    entries: IndexSet<T, RandomState>,
+    id: PhantomData<I>,
+}
+
+impl<I: Id, T: Hash + Eq> Table<I, T> {
+    /// The id of `entry`, which is added if it is new.
+    pub fn intern(&mut self, entry: T) -> I {
+        I::from_index(self.entries.insert_full(entry).0)
+    }
+
+    /// The id of `entry` if it is in the table.
+    pub fn find(&self, entry: &T) -> Option<I> {
+        self.entries.get_index_of(entry).map(I::from_index)
+    }
+
+    /// The entry with this id.
+    ///
+    /// # Panics
+    /// If the id was handed out by another table.
+    pub fn get(&self, id: I) -> &T {
+        &self.entries[id.index()]
+    }
+
+    /// All entries in order of their ids.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (I, &T)> + ExactSizeIterator {
+        self.entries.iter().enumerate().map(|(index, entry)| (I::from_index(index), entry))
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl<I, T> Default for Table<I, T> {
+    fn default() -> Self {
+        Self { entries: IndexSet::default(), id: PhantomData }
+    }
+}
+
+impl<I: Id, T: Hash + Eq> PartialEq for Table<I, T> {
+    /// Equal entries under equal ids.
+    fn eq(&self, other: &Self) -> bool {
+        self.entries.as_slice() == other.entries.as_slice()
+    }
+}
+
+/// The string table.
+#[derive(Clone, Debug)]
+pub struct Strings<I>(Table<I, Box<str>>);
+
+impl<I: Id> Strings<I> {
+    /// The id of `text`, which is copied only if it is new.
+    pub fn intern(&mut self, text: &str) -> I {
+        match self.0.entries.get_index_of(text) {
+            Some(index) => I::from_index(index),
+            None => self.0.intern(text.into()),
+        }
+    }
+
+    /// The id of `text` if it is in the table.
+    pub fn find(&self, text: &str) -> Option<I> {
+        self.0.entries.get_index_of(text).map(I::from_index)
+    }
+
+    /// The text with this id.
+    pub fn get(&self, id: I) -> &str {
+        self.0.get(id)
+    }
+
+    /// All texts in order of their ids.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (I, &str)> {
+        self.0.iter().map(|(id, text)| (id, &**text))
+    }
+
+    /// How many texts there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<I> Default for Strings<I> {
+    fn default() -> Self {
+        Self(Table::default())
+    }
+}
+
+impl<I: Id> PartialEq for Strings<I> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}

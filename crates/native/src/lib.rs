@@ -1,0 +1,1 @@
+//! From perf records to resolved stacks.

@@ -1,0 +1,1 @@
+//! Perf records: their layout, and the live source of them.
