@@ -1,1 +1,8 @@
 //! Perf records: their layout, and the live source of them.
+//!
+//! [`record`] decodes `PERF_RECORD_*` bytes, whatever they come from. Sources hand out such bytes, owned and in time
+//! order. This crate knows nothing of modules and symbols.
+
+mod cursor;
+pub mod layout;
+pub mod record;
