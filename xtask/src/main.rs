@@ -1,3 +1,67 @@
-//! The project's own chores.
+//! The project's own chores: `cargo xtask test` sets a fresh machine up and runs every test, the others check what no
+//! compiler checks.
+//!
+//! Light on purpose: it is built before anything else, and depends on no crate of burnmark's.
 
-fn main() {}
+mod fixtures;
+mod licences;
+mod setup;
+mod shell;
+mod source;
+mod structure;
+mod suite;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own chores", disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Set up what the tests need, then run every test of the workspace
+    Test(suite::TestOptions),
+    /// Run what CI runs: .ci/run
+    Ci,
+    /// Check which crate depends on which, where `unsafe` stands, that each format has its fixture
+    Structure,
+    /// Check the licences of all dependencies, and known vulnerabilities where cargo-deny is installed
+    Licences,
+    /// Build the small target programs of fixtures/programs into target/fixtures
+    Fixtures,
+    /// Sample programs with perf and burnmark at once and compare, at full length
+    Proof,
+    /// Run the benchmarks
+    Bench(suite::BenchOptions),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one task; false when it ran and found something wrong, which it has then printed.
+fn run(task: Task) -> Result<bool> {
+    let root = shell::root();
+    match task {
+        Task::Test(options) => suite::test(&root, &options),
+        Task::Ci => shell::succeeds(shell::command(&root, ".ci/run", &[])),
+        Task::Structure => structure::report(&root),
+        Task::Licences => licences::report(&root),
+        Task::Fixtures => fixtures::report(&root),
+        Task::Proof => suite::proof(&root),
+        Task::Bench(options) => suite::bench(&root, &options),
+    }
+}

@@ -1,0 +1,151 @@
+//! The whole test suite in one command, the long comparison with perf, the benchmarks.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::setup::{self, Runner};
+use crate::shell;
+
+/// Where nextest leaves what each test printed (.config/nextest.toml).
+const JUNIT: &str = "target/nextest/default/junit.xml";
+
+/// The word that a line of a test's output begins with when it could not test something here.
+const SKIP: &str = "SKIP";
+
+#[derive(Args)]
+pub(crate) struct TestOptions {
+    /// Install nothing, use what is there
+    #[arg(long)]
+    no_setup: bool,
+    /// Only tests whose names contain one of these
+    names: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct BenchOptions {
+    /// Passed on to `cargo bench`, such as `-p burnmark-formats`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Sets the machine up, runs every test of the workspace and the examples in the docs, and says what was skipped.
+pub(crate) fn test(root: &Path, options: &TestOptions) -> Result<bool> {
+    let started = Instant::now();
+    let missing = if options.no_setup { Vec::new() } else { setup::packages(root)? };
+    let runner = setup::runner(root)?;
+    let names: Vec<&str> = options.names.iter().map(String::as_str).collect();
+
+    let (passed, skipped) = match &runner {
+        Runner::Nextest(program) => nextest(root, program, &names)?,
+        Runner::CargoTest => cargo_test(root, &names)?,
+    };
+    // nextest runs no doctests.
+    let examples = !names.is_empty() || shell::succeeds(shell::cargo(root, &["test", "--doc", "--workspace"]))?;
+
+    if !skipped.is_empty() {
+        shell::loud("SKIPPED on this machine", &skipped);
+    }
+    if !missing.is_empty() {
+        shell::loud("MISSING on this machine", &missing);
+    }
+    let verdict = |good: bool| if good { "passed" } else { "FAILED" };
+    eprintln!(
+        "\ntests {}, examples in the docs {}, {} skipped in part, {:.0} s",
+        verdict(passed),
+        if names.is_empty() { verdict(examples) } else { "not run" },
+        skipped.len(),
+        started.elapsed().as_secs_f64()
+    );
+    Ok(passed && examples)
+}
+
+/// Every comparison with perf, at full length and with the optimized burnmark; the tables are shown.
+pub(crate) fn proof(root: &Path) -> Result<bool> {
+    setup::packages(root)?;
+    let Runner::Nextest(program) = setup::runner(root)? else {
+        anyhow::bail!("the proof needs cargo-nextest: `cargo install cargo-nextest --locked`");
+    };
+    let arguments = ["nextest", "run", "--release", "--no-capture", "-E", "test(/accuracy/)"];
+    let mut command = shell::command(root, program, &arguments);
+    command.env("BURNMARK_PROOF", "full");
+    shell::succeeds(command)
+}
+
+/// `cargo bench`, with what else is to be passed on to it.
+pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<bool> {
+    let arguments: Vec<&str> = options.arguments.iter().map(String::as_str).collect();
+    let everything: &[&str] = if arguments.contains(&"-p") { &["bench"] } else { &["bench", "--workspace"] };
+    shell::succeeds(shell::cargo(root, &[everything, &arguments].concat()))
+}
+
+/// Runs the tests with nextest; whether they passed, and what they skipped.
+fn nextest(root: &Path, program: &Path, names: &[&str]) -> Result<(bool, Vec<String>)> {
+    let report = root.join(JUNIT);
+    if report.exists() {
+        std::fs::remove_file(&report).context("cannot remove the last run's report")?;
+    }
+    let passed = shell::succeeds(shell::command(root, program, &[&["nextest", "run", "--workspace"], names].concat()))?;
+    // No report is written when the tests don't compile.
+    let skipped = std::fs::read_to_string(&report).map(|xml| skipped_in_junit(&xml)).unwrap_or_default();
+    Ok((passed, skipped))
+}
+
+/// Runs the tests with cargo alone, their output passed on at the end.
+fn cargo_test(root: &Path, names: &[&str]) -> Result<(bool, Vec<String>)> {
+    let all = ["test", "--workspace", "--all-targets", "--no-fail-fast", "--"];
+    let mut command = shell::cargo(root, &[&all[..], names, &["--show-output"]].concat());
+    command.stderr(std::process::Stdio::inherit());
+    let output = command.output().context("cannot start `cargo test`")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    Ok((output.status.success(), text.lines().filter(|line| is_skip(line)).map(str::to_owned).collect()))
+}
+
+/// `test: reason` for each line of a test's output that says so, in nextest's order.
+fn skipped_in_junit(xml: &str) -> Vec<String> {
+    let mut test = "";
+    let mut skipped = Vec::new();
+    for line in xml.lines() {
+        let mut text = line.trim_start();
+        if let Some((_, name)) = text.strip_prefix("<testcase ").and_then(|rest| rest.split_once("name=\"")) {
+            test = name.split('"').next().unwrap_or_default();
+        }
+        for opening in ["<system-out>", "<system-err>"] {
+            text = text.strip_prefix(opening).unwrap_or(text);
+        }
+        if is_skip(text) {
+            let text = text.split("</system-").next().unwrap_or_default();
+            skipped.push(unescaped(&format!("{test}: {text}")));
+        }
+    }
+    skipped
+}
+
+fn is_skip(line: &str) -> bool {
+    line.strip_prefix(SKIP).is_some_and(|rest| rest.starts_with([' ', ':', 'P']))
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skips_are_found_in_the_report() {
+        let xml = concat!(
+            "<testsuite name=\"a\">\n    <testcase name=\"live::attach\" classname=\"a\" time=\"0.1\">\n",
+            "        <system-out>\nrunning 1 test\ntest live::attach ... ok\n</system-out>\n",
+            "        <system-err>SKIP: perf_event_open is &lt;refused&gt;\nmore</system-err>\n    </testcase>\n",
+            "    <testcase name=\"b\" classname=\"a\">\n        <system-err>SKIPPED no perf</system-err>\n",
+            "    </testcase>\n    <testcase name=\"skip\">SKIPS are no skips</testcase>\n</testsuite>\n",
+        );
+        let expected = ["live::attach: SKIP: perf_event_open is <refused>", "b: SKIPPED no perf"];
+        assert_eq!(skipped_in_junit(xml), expected);
+    }
+}
