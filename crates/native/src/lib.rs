@@ -1,1 +1,55 @@
 //! From perf records to resolved stacks.
+//!
+//! Records go into a [`Recorder`], which follows every process's address space and turns each sample into an interned
+//! stack at once: a [`Recording`] holds distinct (module, file offset) frames, distinct stacks and 24 bytes a sample.
+//! A [`Spool`] keeps it on disk meanwhile, in frames that survive a kill at any byte. At the end [`finish`] opens the
+//! modules through a [`FileFinder`], symbolizes each distinct address once and builds the `Profile`.
+//!
+//! It is not a source of records (it opens no perf event) and prints nothing.
+//!
+//! Invariants:
+//! - A user address is resolved to (module, file offset) when its sample is met, with the mappings of that moment. What
+//!   is mapped later, or another process, never changes it.
+//! - Modules are opened only through the finder handed in.
+//! - Symbolization fails per frame, never as a whole: the frame falls back to its symbol, then to `module+0xoffset`,
+//!   and the module is listed with the reason.
+//! - The profile depends on the records and the files only, not on the number of threads.
+//! - No input makes it panic: neither records, nor a spool, nor a module's debug information.
+//!
+//! ```
+//! use burnmark_native::{Event, FileFinder, Mapped, Mode, Progress, Recorder, SampleEvent, SymbolOptions};
+//!
+//! let mut recorder = Recorder::new(burnmark_model::Meta::default());
+//! let path = b"/usr/bin/true".as_slice();
+//! let mapping = Mapped { start: 0x1000, end: 0x2000, offset: 0x3000, path, ..Mapped::default() };
+//! recorder.event(&Event::Map { pid: 7, mapping, executable: true, time: 10 });
+//! let sample = SampleEvent { pid: 7, tid: 7, time: 20, period: 1 };
+//! recorder.sample(&sample, [(Mode::User, 0x1234)]);
+//!
+//! let recording = recorder.into_recording();
+//! assert_eq!(recording.frames[0].address, 0x3234);
+//! let finder = FileFinder::Only(Default::default());
+//! let parsed = burnmark_native::finish(&recording, &finder, &SymbolOptions::default(), &Progress::default());
+//! assert_eq!(parsed.profile.samples.len(), 1);
+//! ```
+
+mod error;
+mod finish;
+mod procfs;
+mod recorder;
+mod recording;
+mod spaces;
+mod spool;
+mod symbols;
+
+pub use burnmark_perf::record::Mode;
+pub use error::Error;
+pub use finish::{Progress, SymbolOptions, finish};
+pub use procfs::{ProcessMaps, parse_maps};
+pub use recorder::{Event, FileId, Mapped, Recorder, SampleEvent};
+pub use recording::{
+    CodeKind, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
+};
+pub use spaces::{Found, Spaces};
+pub use spool::{Spool, read_spool};
+pub use symbols::FileFinder;

@@ -1,0 +1,448 @@
+//! From a raw recording to a profile.
+
+mod names;
+mod paths;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burnmark_model::{
+    Frame, FrameId, Function, Module, ModuleId, ModuleKind, Parsed, Process, Profile, Sample, StackId, Thread,
+    ThreadId, ValueType, Warning,
+};
+use rayon::prelude::*;
+
+use crate::recording::{CodeKind, ModuleRow, NONE, Recording};
+use crate::symbols::{
+    FileFinder, Kallsyms, Located, NoKernelSymbols, Request, SymbolState, Symbolized, Wanted, demangle, symbolize,
+};
+use names::starts_thread;
+use paths::Paths;
+
+/// What to look up, and how.
+#[derive(Clone, Debug)]
+pub struct SymbolOptions {
+    /// Show functions that were inlined as frames of their own.
+    pub inlines: bool,
+    /// Threads to use; 0 is one per CPU.
+    pub threads: usize,
+    /// Keep paths as they are. Else home folders are cut to `~`: they tell who recorded.
+    pub keep_paths: bool,
+    /// Home folders besides `/home/*` and `/root`.
+    pub homes: Vec<String>,
+}
+
+impl Default for SymbolOptions {
+    fn default() -> Self {
+        Self { inlines: true, threads: 0, keep_paths: false, homes: Vec::new() }
+    }
+}
+
+/// How far [`finish`] is; can be read from another thread.
+#[derive(Debug, Default)]
+pub struct Progress {
+    done: AtomicUsize,
+    total: AtomicUsize,
+}
+
+impl Progress {
+    /// Addresses looked up, and how many there are (0 until that is known).
+    pub fn get(&self) -> (usize, usize) {
+        (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn add_done(&self, count: usize) {
+        self.done.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+/// Symbolizes a recording, and makes a profile of it: value types `samples/count` and, as the default, `cpu/nanoseconds`
+/// if the event is a clock, else the event's name with the unit `events`. The metadata is the recording's; added are
+/// `lost`, `complete_stacks`, notes, and in `other`: `stacks_end_in.MODULE` (samples whose stack doesn't reach its
+/// thread's start, by the module of its outermost frame) and `no_symbols.MODULE` (samples with such a frame, and why).
+///
+/// What can't be found is a warning; it never fails. `progress` counts addresses.
+pub fn finish(recording: &Recording, finder: &FileFinder, options: &SymbolOptions, progress: &Progress) -> Parsed {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).stack_size(STACK).build();
+    let work = || {
+        let symbols = look_up(recording, finder, options, progress);
+        Builder::new(recording, symbols, options).build()
+    };
+    match pool {
+        Ok(pool) => pool.install(work),
+        // No more threads are to be had: this one does.
+        Err(_) => work(),
+    }
+}
+
+/// Stack of each symbolizing thread in bytes: demanglers and readers of debug information recurse, within bounds.
+const STACK: usize = 64 << 20;
+
+/// What is known of each frame of a recording.
+struct Looked<'a> {
+    /// Per frame.
+    located: Vec<Located>,
+    /// Per frame of the kernel the index of its module's name in `kernel_modules`.
+    kernel_module: Vec<u32>,
+    kernel_modules: Vec<String>,
+    /// Per module; `None` for those that no sample met.
+    modules: Vec<Option<ModuleSymbols>>,
+    no_kernel: Option<(NoKernelSymbols, &'a str)>,
+}
+
+struct ModuleSymbols {
+    build_id: Vec<u8>,
+    is_virtual: bool,
+    state: SymbolState,
+}
+
+fn look_up<'a>(
+    recording: &'a Recording,
+    finder: &FileFinder,
+    options: &SymbolOptions,
+    progress: &Progress,
+) -> Looked<'a> {
+    let mut requests: Vec<(Vec<Request>, Vec<usize>)> = vec![Default::default(); recording.modules.len()];
+    for (index, frame) in recording.frames.iter().enumerate() {
+        if let Some((requests, frames)) = requests.get_mut(frame.module as usize) {
+            requests.push(Request { address: frame.address, is_return: frame.is_return });
+            frames.push(index);
+        }
+    }
+    progress.total.store(recording.frames.len(), Ordering::Relaxed);
+    let mut order: Vec<usize> = (0..requests.len()).filter(|index| !requests[*index].0.is_empty()).collect();
+    order.retain(|index| recording.modules[*index].kind != CodeKind::Kernel);
+    // Large ones first, so that the threads end together.
+    order.sort_by_key(|index| std::cmp::Reverse(requests[*index].0.len()));
+    let wanted = Wanted { finder, inlines: options.inlines, progress };
+    let found: Vec<(usize, Symbolized)> = order
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|index| (index, symbolize(&recording.modules[index], &requests[index].0, wanted)))
+        .collect();
+    let unknown = |frame: &crate::recording::FrameRow| Located { address: frame.address, ..Located::default() };
+    let mut looked = Looked {
+        located: recording.frames.iter().map(unknown).collect(),
+        kernel_module: vec![0; recording.frames.len()],
+        kernel_modules: vec!["[kernel.kallsyms]".into()],
+        modules: recording.modules.iter().map(|_| None).collect(),
+        no_kernel: None,
+    };
+    for (module, Symbolized { located, build_id, is_virtual, state }) in found {
+        for (frame, located) in requests[module].1.iter().zip(located) {
+            looked.located[*frame] = located;
+        }
+        looked.modules[module] = Some(ModuleSymbols { build_id, is_virtual, state });
+    }
+    look_up_kernel(recording, finder, &mut looked);
+    looked
+}
+
+fn look_up_kernel(recording: &Recording, finder: &FileFinder, looked: &mut Looked<'_>) {
+    let is_kernel =
+        |module: u32| recording.modules.get(module as usize).is_some_and(|module| module.kind == CodeKind::Kernel);
+    if !recording.frames.iter().any(|frame| is_kernel(frame.module)) {
+        return;
+    }
+    let kallsyms = match finder.kallsyms() {
+        Some(_) if !names::same_boot(recording, finder) => {
+            looked.no_kernel = Some((NoKernelSymbols::Unreadable, "it was recorded before the last boot"));
+            return;
+        }
+        Some(path) => Kallsyms::read(&path),
+        None => Err(NoKernelSymbols::Unreadable),
+    };
+    let kallsyms = match kallsyms {
+        Ok(kallsyms) => kallsyms,
+        Err(why @ NoKernelSymbols::Unreadable) => {
+            looked.no_kernel = Some((why, "/proc/kallsyms can't be read"));
+            return;
+        }
+        Err(why @ NoKernelSymbols::Restricted) => {
+            looked.no_kernel = Some((
+                why,
+                "/proc/kallsyms hides addresses (kptr_restrict): run as root, or set kernel.kptr_restrict to 0",
+            ));
+            return;
+        }
+    };
+    let mut indices: BTreeMap<String, u32> = BTreeMap::from([("[kernel.kallsyms]".into(), 0)]);
+    for (index, frame) in recording.frames.iter().enumerate().filter(|(_, frame)| is_kernel(frame.module)) {
+        let Some(found) = kallsyms.find(frame.address) else { continue };
+        let name = demangle(found.name);
+        looked.located[index].functions = vec![crate::symbols::Named { name, file: None, line: 0, column: 0 }];
+        let next = looked.kernel_modules.len() as u32;
+        let module = *indices.entry(found.module.into()).or_insert(next);
+        if module == next {
+            looked.kernel_modules.push(found.module.into());
+        }
+        looked.kernel_module[index] = module;
+    }
+}
+
+/// Makes the profile, in the order of samples: it is the same whatever the threads did.
+struct Builder<'a> {
+    recording: &'a Recording,
+    looked: Looked<'a>,
+    profile: Profile,
+    paths: Paths<'a>,
+    /// Per frame: its frames in the profile from the outermost on.
+    frames: Vec<Option<Vec<FrameId>>>,
+    stacks: Vec<Option<StackId>>,
+    threads: Vec<Option<ThreadId>>,
+    modules: Vec<Option<ModuleId>>,
+    /// Per stack: its outermost frame.
+    roots: Vec<u32>,
+    warnings: Vec<Warning>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(recording: &'a Recording, looked: Looked<'a>, options: &'a SymbolOptions) -> Self {
+        let mut roots: Vec<u32> = Vec::with_capacity(recording.stacks.len());
+        for stack in &recording.stacks {
+            let root = roots.get(stack.parent as usize).copied().unwrap_or(stack.frame);
+            roots.push(root);
+        }
+        let mut profile = Profile::new(value_types(recording.meta.event.as_deref()));
+        profile.default_value = profile.value_types.len() - 1;
+        profile.meta = recording.meta.clone();
+        Self {
+            profile,
+            paths: Paths::new(options),
+            frames: vec![None; recording.frames.len()],
+            stacks: vec![None; recording.stacks.len()],
+            threads: vec![None; recording.threads.len()],
+            modules: vec![None; recording.modules.len()],
+            roots,
+            warnings: Vec::new(),
+            recording,
+            looked,
+        }
+    }
+
+    fn build(mut self) -> Parsed {
+        let mut too_large = 0_u64;
+        for row in &self.recording.samples {
+            let sample = Sample {
+                stack: self.stack(row.stack),
+                thread: self.thread(row.thread),
+                time_ns: Some(i64::try_from(row.time).unwrap_or(i64::MAX)),
+                labels: None,
+            };
+            let period = i64::try_from(row.period).unwrap_or(i64::MAX);
+            let values = if self.profile.value_types.len() == 1 { &[1][..] } else { &[1, period] };
+            if self.profile.samples.push(sample, values).is_err() {
+                too_large += 1;
+                // It counts as a sample still: their number fits, for they are in memory.
+                let counted = self.profile.samples.push(sample, &[1, 0][..values.len()]);
+                debug_assert!(counted.is_ok(), "a sum of ones fits");
+            }
+        }
+        if too_large > 0 {
+            let message = "periods add up to more than 2^63: these samples count with a period of 0".into();
+            self.warnings.push(Warning { message, position: None, count: too_large });
+        }
+        self.tell_completeness();
+        self.tell_missing_symbols();
+        let Self { recording, mut profile, warnings, .. } = self;
+        let lost = recording.lost_total();
+        profile.meta.lost = Some(profile.meta.lost.unwrap_or(0).saturating_add(lost));
+        Parsed { profile, warnings }
+    }
+
+    fn stack(&mut self, stack: u32) -> Option<StackId> {
+        let mut pending = Vec::new();
+        let mut next = stack;
+        let mut at = None;
+        while let Some(row) = self.recording.stacks.get(next as usize) {
+            at = self.stacks[next as usize];
+            if at.is_some() {
+                break;
+            }
+            pending.push(next);
+            next = row.parent;
+        }
+        while let Some(stack) = pending.pop() {
+            let row = self.recording.stacks[stack as usize];
+            let frames = self.frames_of(row.frame as usize);
+            // Kernel frames without symbols are all the same: one will do.
+            let collapsed = self.looked.no_kernel.is_some() && self.is_kernel(row.frame);
+            let above = self.recording.stacks.get(row.parent as usize);
+            if !(collapsed && above.is_some_and(|above| self.is_kernel(above.frame))) {
+                for frame in frames {
+                    at = Some(self.profile.push_frame(at, frame));
+                }
+            }
+            self.stacks[stack as usize] = at;
+        }
+        at
+    }
+
+    fn is_kernel(&self, frame: u32) -> bool {
+        let module = self.recording.frames[frame as usize].module;
+        self.recording.modules.get(module as usize).is_some_and(|module| module.kind == CodeKind::Kernel)
+    }
+
+    fn frames_of(&mut self, index: usize) -> Vec<FrameId> {
+        if let Some(frames) = &self.frames[index] {
+            return frames.clone();
+        }
+        let frame = self.recording.frames[index];
+        let module = self.module(index, frame.module);
+        let located = std::mem::take(&mut self.looked.located[index]);
+        let address = Some(located.address);
+        let mut frames = Vec::with_capacity(located.functions.len().max(1));
+        for (depth, named) in (0..).zip(&located.functions) {
+            let strings = &mut self.profile.strings;
+            let function = Function {
+                name: strings.intern(&named.name.shown),
+                system_name: named.name.system.as_deref().map(|name| strings.intern(name)),
+                file: named.file.as_deref().map(|file| strings.intern(&self.paths.tidy(file))),
+                start_line: 0,
+            };
+            let function = Some(self.profile.functions.intern(function));
+            let Frame { line, column, .. } = Frame { line: named.line, column: named.column, ..EMPTY };
+            let frame = Frame { function, module, address, line, column, inline_depth: depth };
+            frames.push(self.profile.frames.intern(frame));
+        }
+        if located.functions.is_empty() {
+            let frame = if self.looked.no_kernel.is_some() && self.is_kernel(index as u32) {
+                let name = self.profile.strings.intern("[kernel]");
+                let function = self.profile.functions.intern(Function::named(name));
+                Frame { module, ..Frame::of(function) }
+            } else {
+                Frame { module, address, ..EMPTY }
+            };
+            frames.push(self.profile.frames.intern(frame));
+        }
+        self.looked.located[index] = located;
+        self.frames[index] = Some(frames.clone());
+        frames
+    }
+
+    fn module(&mut self, frame: usize, module: u32) -> Option<ModuleId> {
+        let row = self.recording.modules.get(module as usize)?;
+        if row.kind == CodeKind::Kernel {
+            let name = &self.looked.kernel_modules[self.looked.kernel_module[frame] as usize];
+            let path = self.profile.strings.intern(name);
+            return Some(self.profile.modules.intern(Module { kind: ModuleKind::Kernel, ..Module::at(path) }));
+        }
+        if let Some(module) = self.modules[module as usize] {
+            return Some(module);
+        }
+        let path = self.profile.strings.intern(&self.module_path(row));
+        let symbols = self.looked.modules[module as usize].as_ref();
+        let build_id = symbols.map(|symbols| &symbols.build_id).filter(|id| !id.is_empty());
+        let build_id = build_id.map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let build_id = build_id.map(|id| self.profile.strings.intern(&id));
+        let kind = if row.kind == CodeKind::Anonymous { ModuleKind::Jit } else { ModuleKind::User };
+        // A file that wasn't found: addresses are file offsets, which is what a mapping of offset 0 at 0 says.
+        let in_file = matches!(row.kind, CodeKind::File | CodeKind::Vdso);
+        let is_virtual = symbols.is_some_and(|symbols| symbols.is_virtual);
+        let memory = if in_file && !is_virtual { [0, i64::MAX as u64, 0] } else { [0; 3] };
+        let id = self.profile.modules.intern(Module { path, build_id, kind, memory });
+        self.modules[module as usize] = Some(id);
+        Some(id)
+    }
+
+    fn module_path(&self, row: &ModuleRow) -> String {
+        self.paths.tidy(&String::from_utf8_lossy(&row.path)).into_owned()
+    }
+
+    fn thread(&mut self, index: u32) -> Option<ThreadId> {
+        if let Some(thread) = self.threads[index as usize] {
+            return Some(thread);
+        }
+        let row = &self.recording.threads[index as usize];
+        let process = &self.recording.processes[row.process as usize];
+        let strings = &mut self.profile.strings;
+        let mut name = |name: &[u8]| (!name.is_empty()).then(|| strings.intern(&String::from_utf8_lossy(name)));
+        let process = Process { pid: Some(process.pid.into()), name: name(&process.name) };
+        let name = name(&row.name);
+        let process = self.profile.processes.intern(process);
+        let thread = self.profile.threads.intern(Thread { process, tid: Some(row.tid.into()), name });
+        self.threads[index as usize] = Some(thread);
+        Some(thread)
+    }
+
+    /// Counts stacks that reach their thread's start, and where the others end.
+    fn tell_completeness(&mut self) {
+        let mut complete = 0;
+        let mut ends: BTreeMap<String, u64> = BTreeMap::new();
+        for sample in &self.recording.samples {
+            let root = self.roots.get(sample.stack as usize).map(|root| *root as usize);
+            if root.is_some_and(|root| starts_thread(&self.looked.located[root], self.is_kernel(root as u32))) {
+                complete += 1;
+                continue;
+            }
+            let module = root.and_then(|root| self.recording.modules.get(self.recording.frames[root].module as usize));
+            let module = module.map_or("[unknown]".into(), |module| self.module_path(module));
+            *ends.entry(module).or_default() += 1;
+        }
+        self.profile.meta.complete_stacks = Some(complete);
+        for (module, count) in ends {
+            self.profile.meta.other.insert(format!("stacks_end_in.{module}"), count.to_string());
+        }
+    }
+
+    /// Lists modules with frames that have no symbol, with the samples such frames are in.
+    fn tell_missing_symbols(&mut self) {
+        if let Some((_, why)) = self.looked.no_kernel {
+            self.profile.meta.notes.push(format!("kernel frames have no names: {why}"));
+        }
+        let nameless = |frame: u32| {
+            let module = self.recording.frames[frame as usize].module;
+            (self.looked.located[frame as usize].functions.is_empty() && module != NONE).then_some(module)
+        };
+        let mut samples_of = vec![0_u64; self.recording.stacks.len()];
+        for sample in &self.recording.samples {
+            if let Some(samples) = samples_of.get_mut(sample.stack as usize) {
+                *samples += 1;
+            }
+        }
+        let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
+        for (stack, samples) in samples_of.iter().enumerate().filter(|(_, samples)| **samples > 0) {
+            let mut modules: Vec<u32> = Vec::new();
+            let mut next = stack;
+            while let Some(row) = self.recording.stacks.get(next) {
+                modules.extend(nameless(row.frame).filter(|module| !modules.contains(module)));
+                next = row.parent as usize;
+            }
+            for module in modules {
+                *counts.entry(module).or_default() += samples;
+            }
+        }
+        let mut counts: Vec<(u32, u64)> = counts.into_iter().collect();
+        counts.sort_by_key(|(module, count)| (std::cmp::Reverse(*count), *module));
+        for (module, count) in counts {
+            let row = &self.recording.modules[module as usize];
+            let Some(symbols) = &self.looked.modules[module as usize] else { continue };
+            let reason = match &symbols.state {
+                SymbolState::Full => "some addresses lie in no symbol",
+                SymbolState::Exported => "the file is stripped to what it exports; install its debug symbols",
+                SymbolState::Missing(reason) => reason,
+            };
+            let path = self.module_path(row);
+            let message = format!("no symbols for {path}: {reason}");
+            self.warnings.push(Warning { message, position: None, count });
+            self.profile.meta.other.insert(format!("no_symbols.{path}"), format!("{count} samples: {reason}"));
+        }
+    }
+}
+
+const EMPTY: Frame = Frame { function: None, module: None, address: None, line: 0, column: 0, inline_depth: 0 };
+
+/// The value types of an event: clocks measure time, everything else counts.
+fn value_types(event: Option<&str>) -> Vec<ValueType> {
+    let Some(event) = event else { return vec![ValueType::samples()] };
+    let base = event.split(':').next().unwrap_or(event);
+    let second = match base {
+        "cpu-clock" | "task-clock" => ValueType::new("cpu", "nanoseconds"),
+        _ => ValueType::new(event, "events"),
+    };
+    vec![ValueType::samples(), second]
+}
+
+#[cfg(test)]
+#[path = "finish/tests.rs"]
+mod tests;

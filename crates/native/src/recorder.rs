@@ -1,0 +1,535 @@
+//! From records to a [`Recording`]: every sample is resolved and interned as it comes.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+
+use burnmark_model::Meta;
+use burnmark_perf::record::{self, Mode, Record};
+use foldhash::fast::RandomState;
+
+use crate::procfs::{ProcessMaps, parse_maps};
+use crate::recording::{
+    CodeKind, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
+};
+use crate::spaces::{Region, Spaces};
+
+/// How long what is known of a process or thread is kept after its exit: its last samples may come later.
+const KEEP_AFTER_EXIT_NS: u64 = 10_000_000_000;
+
+/// Slots of the cache of frames. A power of two.
+const CACHE_SLOTS: usize = 1 << 12;
+
+/// Which file was mapped, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileId<'a> {
+    /// Device (major, minor); zeros if there is none.
+    pub device: (u32, u32),
+    /// Inode; 0 if there is none.
+    pub inode: u64,
+    /// Build-id; empty if the source doesn't tell.
+    pub build_id: &'a [u8],
+}
+
+/// A mapping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mapped<'a> {
+    /// First address.
+    pub start: u64,
+    /// One past the last address.
+    pub end: u64,
+    /// Offset in the file, in bytes.
+    pub offset: u64,
+    /// Which file.
+    pub file: FileId<'a>,
+    /// Its path, a name in brackets, or nothing: bytes as the kernel has them.
+    pub path: &'a [u8],
+}
+
+/// What happens to processes; times are nanoseconds of the samples' clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// Memory was mapped.
+    Map {
+        /// Process.
+        pid: i32,
+        /// What and where.
+        mapping: Mapped<'a>,
+        /// Whether code can run there. If not, what lay there is gone.
+        executable: bool,
+        /// When.
+        time: u64,
+    },
+    /// A thread got a name.
+    Name {
+        /// Process.
+        pid: i32,
+        /// Thread.
+        tid: i32,
+        /// The name.
+        name: &'a [u8],
+        /// By an exec: the process's memory was replaced.
+        exec: bool,
+        /// When.
+        time: u64,
+    },
+    /// A process, or a thread of one (`parent_pid` is `pid`), was started.
+    Fork {
+        /// Process.
+        pid: i32,
+        /// Thread.
+        tid: i32,
+        /// The process that started it.
+        parent_pid: i32,
+        /// The thread that started it.
+        parent_tid: i32,
+        /// When.
+        time: u64,
+    },
+    /// A thread ended.
+    Exit {
+        /// Process.
+        pid: i32,
+        /// Thread.
+        tid: i32,
+        /// When.
+        time: u64,
+    },
+    /// Samples were lost.
+    Lost {
+        /// How many.
+        count: u64,
+        /// When it was noticed.
+        time: u64,
+    },
+}
+
+/// A sample without its stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleEvent {
+    /// Process.
+    pub pid: i32,
+    /// Thread.
+    pub tid: i32,
+    /// Nanoseconds of CLOCK_MONOTONIC.
+    pub time: u64,
+    /// What it stands for: nanoseconds or events.
+    pub period: u64,
+}
+
+#[derive(Debug, Default)]
+struct ThreadState {
+    pid: i32,
+    name: Box<[u8]>,
+    name_time: u64,
+    ended_at: Option<u64>,
+    /// The thread's row, and the process's row it was made for.
+    row: Option<(u32, u32)>,
+}
+
+#[derive(Debug, Default)]
+struct ProcessState {
+    name: Box<[u8]>,
+    name_time: u64,
+    threads: u32,
+    row: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cached {
+    generation: u64,
+    address: u64,
+    pid: i32,
+    is_return: bool,
+    frame: u32,
+}
+
+/// Turns records into a [`Recording`].
+#[derive(Debug)]
+pub struct Recorder {
+    recording: Recording,
+    spaces: Spaces,
+    processes: HashMap<i32, ProcessState, RandomState>,
+    threads: HashMap<i32, ThreadState, RandomState>,
+    ended: VecDeque<(u64, i32)>,
+    now: u64,
+    module_ids: HashMap<ModuleKey, u32, RandomState>,
+    process_ids: HashMap<ProcessRow, u32, RandomState>,
+    thread_ids: HashMap<ThreadRow, u32, RandomState>,
+    frame_ids: HashMap<FrameRow, u32, RandomState>,
+    stack_ids: HashMap<StackRow, u32, RandomState>,
+    cache: Vec<Option<Cached>>,
+    chain: Vec<(Mode, u64)>,
+}
+
+/// What makes two mappings the same module.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct ModuleKey {
+    path: Box<[u8]>,
+    device: (u32, u32),
+    inode: u64,
+    build_id: Box<[u8]>,
+    /// Process of anonymous code; size of the vdso; else 0.
+    apart: u64,
+}
+
+impl Recorder {
+    /// Nothing recorded yet. `meta` can be changed later through [`Recorder::meta_mut`].
+    pub fn new(meta: Meta) -> Self {
+        Self {
+            recording: Recording { meta, ..Recording::default() },
+            spaces: Spaces::default(),
+            processes: HashMap::default(),
+            threads: HashMap::default(),
+            ended: VecDeque::new(),
+            now: 0,
+            module_ids: HashMap::default(),
+            process_ids: HashMap::default(),
+            thread_ids: HashMap::default(),
+            frame_ids: HashMap::default(),
+            stack_ids: HashMap::default(),
+            cache: vec![None; CACHE_SLOTS],
+            chain: Vec::new(),
+        }
+    }
+
+    /// What was recorded so far.
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    /// The metadata, to complete it. Tables are not to be changed but by records.
+    pub fn meta_mut(&mut self) -> &mut Meta {
+        &mut self.recording.meta
+    }
+
+    /// Sets the boot that the recording is made in (`/proc/sys/kernel/random/boot_id`).
+    pub fn set_boot_id(&mut self, boot_id: &str) {
+        boot_id.trim().clone_into(&mut self.recording.boot_id);
+    }
+
+    /// The end.
+    pub fn into_recording(self) -> Recording {
+        self.recording
+    }
+
+    /// Takes in what a process was when the recorder came to it. Events are to be enabled before it is read; `time` is
+    /// that of just before reading. Records from before or after may already be in, or follow.
+    pub fn load(&mut self, process: &ProcessMaps, time: u64) {
+        let pid = process.pid;
+        let regions: Vec<Region> = parse_maps(&process.maps).map(|mapping| self.region(pid, &mapping, true)).collect();
+        self.spaces.load(pid, &regions, time);
+        for (tid, name) in &process.threads {
+            self.name(pid, *tid, name, false, time);
+        }
+    }
+
+    /// Takes in one record. Records that say nothing of processes, samples or losses are ignored.
+    pub fn apply(&mut self, record: &Record<'_>) {
+        let time = record.time().unwrap_or(self.now);
+        if let Record::Sample(sample) = record {
+            let (pid, tid) = (sample.pid.unwrap_or(-1), sample.tid.unwrap_or(-1));
+            let event = SampleEvent { pid, tid, time, period: sample.period.unwrap_or(0) };
+            self.sample(&event, sample.frames());
+        } else if let Some(event) = translate(record, time) {
+            self.event(&event);
+        }
+    }
+
+    /// Takes in what happened to a process.
+    pub fn event(&mut self, event: &Event<'_>) {
+        match *event {
+            Event::Map { pid, mapping, executable, time } => {
+                let region = self.region(pid, &mapping, executable);
+                self.spaces.map(pid, region, time);
+                self.tick(time);
+            }
+            Event::Name { pid, tid, name, exec, time } => {
+                if exec {
+                    self.spaces.exec(pid, time);
+                }
+                self.name(pid, tid, name, exec, time);
+                self.tick(time);
+            }
+            Event::Fork { pid, tid, parent_pid, parent_tid, time } => {
+                self.fork(pid, tid, parent_pid, parent_tid, time);
+                self.tick(time);
+            }
+            Event::Exit { pid, tid, time } => {
+                self.thread(pid, tid).ended_at = Some(time);
+                self.ended.push_back((time, tid));
+                self.tick(time);
+            }
+            Event::Lost { count, time } => self.recording.lost.push(LostRow { time, count }),
+        }
+    }
+
+    /// Takes in a sample with its stack's addresses, leaf first, each with the mode it ran in.
+    pub fn sample(&mut self, sample: &SampleEvent, frames: impl IntoIterator<Item = (Mode, u64)>) {
+        let mut chain = std::mem::take(&mut self.chain);
+        chain.clear();
+        chain.extend(frames.into_iter().map(|(mode, address)| (known_mode(mode, address), address)));
+        let mut stack = Some(NONE);
+        for index in (0..chain.len()).rev() {
+            let (mode, address) = chain[index];
+            // The first address of each mode is where it was interrupted or left; all others are where calls return to.
+            let is_return = index > 0 && chain[index - 1].0 == mode;
+            let frame = self.frame(sample.pid, mode, address, is_return);
+            stack = stack.zip(frame).and_then(|(parent, frame)| {
+                intern(&mut self.stack_ids, &mut self.recording.stacks, StackRow { parent, frame })
+            });
+        }
+        self.chain = chain;
+        let thread = self.thread_row(sample.pid, sample.tid);
+        match stack.zip(thread) {
+            Some((stack, thread)) => {
+                let SampleEvent { time, period, .. } = *sample;
+                self.recording.samples.push(SampleRow { time, period, stack, thread });
+            }
+            None => self.recording.lost.push(LostRow { time: sample.time, count: 1 }),
+        }
+        self.tick(sample.time);
+    }
+
+    fn frame(&mut self, pid: i32, mode: Mode, address: u64, is_return: bool) -> Option<u32> {
+        let row = match mode {
+            Mode::Kernel => self.named(b"[kernel.kallsyms]", CodeKind::Kernel, address, is_return)?,
+            Mode::Hypervisor => self.named(b"[hypervisor]", CodeKind::Foreign, address, is_return)?,
+            Mode::GuestKernel => self.named(b"[guest.kernel.kallsyms]", CodeKind::Foreign, address, is_return)?,
+            Mode::GuestUser => self.named(b"[guest]", CodeKind::Foreign, address, is_return)?,
+            Mode::User | Mode::Unknown => return self.user_frame(pid, address, is_return),
+        };
+        intern(&mut self.frame_ids, &mut self.recording.frames, row)
+    }
+
+    fn named(&mut self, path: &[u8], kind: CodeKind, address: u64, is_return: bool) -> Option<FrameRow> {
+        let mapping = Mapped { path, ..Mapped::default() };
+        Some(FrameRow { module: self.module(0, &mapping, kind)?, address, is_return })
+    }
+
+    fn user_frame(&mut self, pid: i32, address: u64, is_return: bool) -> Option<u32> {
+        let generation = self.spaces.generation();
+        let slot = (address ^ (address >> 12) ^ ((pid as u64) << 5)) as usize % CACHE_SLOTS;
+        if let Some(hit) = self.cache[slot] {
+            if (hit.generation, hit.address, hit.pid, hit.is_return) == (generation, address, pid, is_return) {
+                return Some(hit.frame);
+            }
+        }
+        // A call at the very end of a mapping returns to the first byte after it.
+        let asked = if is_return { address.wrapping_sub(1) } else { address };
+        let row = match self.spaces.find(pid, asked) {
+            Some(found) => {
+                FrameRow { module: found.module, address: found.offset.wrapping_add(address - asked), is_return }
+            }
+            None => FrameRow { module: NONE, address, is_return },
+        };
+        let frame = intern(&mut self.frame_ids, &mut self.recording.frames, row)?;
+        self.cache[slot] = Some(Cached { generation, address, pid, is_return, frame });
+        Some(frame)
+    }
+
+    fn region(&mut self, pid: i32, mapping: &Mapped<'_>, executable: bool) -> Region {
+        let Mapped { start, end, .. } = *mapping;
+        let (path, kind) = classify(mapping.path);
+        let offset = match kind {
+            CodeKind::File => mapping.offset,
+            CodeKind::Vdso => 0,
+            CodeKind::Kernel | CodeKind::Anonymous | CodeKind::Foreign => start,
+        };
+        let module = if executable { self.module(pid, &Mapped { path, ..*mapping }, kind) } else { None };
+        Region { start, end, offset, module }
+    }
+
+    fn module(&mut self, pid: i32, mapping: &Mapped<'_>, kind: CodeKind) -> Option<u32> {
+        let apart = match kind {
+            CodeKind::Anonymous => pid as u32 as u64,
+            CodeKind::Vdso => mapping.end - mapping.start.min(mapping.end),
+            CodeKind::File | CodeKind::Kernel | CodeKind::Foreign => 0,
+        };
+        let FileId { device, inode, build_id } = mapping.file;
+        let key = ModuleKey { path: mapping.path.into(), device, inode, build_id: build_id.into(), apart };
+        if let Some(id) = self.module_ids.get(&key) {
+            return Some(*id);
+        }
+        let id = u32::try_from(self.recording.modules.len()).ok().filter(|id| *id != NONE)?;
+        self.recording.modules.push(ModuleRow {
+            path: key.path.clone(),
+            kind,
+            device,
+            inode,
+            build_id: build_id.into(),
+            pid,
+            start: mapping.start,
+            end: mapping.end,
+        });
+        self.module_ids.insert(key, id);
+        Some(id)
+    }
+
+    fn thread(&mut self, pid: i32, tid: i32) -> &mut ThreadState {
+        let thread = self.threads.entry(tid).or_insert_with(|| {
+            self.processes.entry(pid).or_default().threads += 1;
+            ThreadState { pid, ..ThreadState::default() }
+        });
+        if thread.pid != pid {
+            // The tid belongs to another process now.
+            if let Some(process) = self.processes.get_mut(&thread.pid) {
+                process.threads = process.threads.saturating_sub(1);
+            }
+            self.processes.entry(pid).or_default().threads += 1;
+            *thread = ThreadState { pid, ..ThreadState::default() };
+        }
+        thread
+    }
+
+    fn name(&mut self, pid: i32, tid: i32, name: &[u8], exec: bool, time: u64) {
+        let thread = self.thread(pid, tid);
+        if time >= thread.name_time {
+            thread.name = name.into();
+            thread.name_time = time;
+            thread.row = None;
+        }
+        let process = self.processes.entry(pid).or_default();
+        // A process keeps the name of its program when its main thread takes another.
+        let names_process = exec || (tid == pid && process.name.is_empty());
+        if names_process && time >= process.name_time {
+            process.name = name.into();
+            process.name_time = time;
+            process.row = None;
+        }
+    }
+
+    fn fork(&mut self, pid: i32, tid: i32, parent_pid: i32, parent_tid: i32, time: u64) {
+        let name = self.threads.get(&parent_tid).filter(|parent| parent.pid == parent_pid);
+        let name = name.map(|parent| parent.name.clone()).unwrap_or_default();
+        let thread = self.thread(pid, tid);
+        // A tid that is used again has a name from before; a record that came early has one from after.
+        if thread.name_time < time {
+            *thread = ThreadState { pid, name, name_time: time, ..ThreadState::default() };
+        }
+        if pid == parent_pid {
+            return;
+        }
+        self.spaces.fork(pid, parent_pid, time);
+        let name = self.processes.get(&parent_pid).map(|parent| parent.name.clone()).unwrap_or_default();
+        let process = self.processes.entry(pid).or_default();
+        if process.name_time < time {
+            *process = ProcessState { name, name_time: time, threads: process.threads, row: None };
+        }
+    }
+
+    fn thread_row(&mut self, pid: i32, tid: i32) -> Option<u32> {
+        self.thread(pid, tid);
+        let process = self.processes.entry(pid).or_default();
+        if process.row.is_none() {
+            let row = ProcessRow { pid, name: process.name.clone() };
+            process.row = intern(&mut self.process_ids, &mut self.recording.processes, row);
+        }
+        let process = process.row?;
+        let thread = self.threads.get_mut(&tid)?;
+        if let Some((row, made_for)) = thread.row {
+            if made_for == process {
+                return Some(row);
+            }
+        }
+        let row = ThreadRow { process, tid, name: thread.name.clone() };
+        let row = intern(&mut self.thread_ids, &mut self.recording.threads, row)?;
+        thread.row = Some((row, process));
+        Some(row)
+    }
+
+    /// Forgets what ended long ago.
+    fn tick(&mut self, time: u64) {
+        self.now = self.now.max(time);
+        while let Some(&(ended_at, tid)) = self.ended.front() {
+            if ended_at.saturating_add(KEEP_AFTER_EXIT_NS) > self.now {
+                break;
+            }
+            self.ended.pop_front();
+            let Some(thread) = self.threads.get(&tid).filter(|thread| thread.ended_at == Some(ended_at)) else {
+                continue;
+            };
+            let pid = thread.pid;
+            self.threads.remove(&tid);
+            if let Some(process) = self.processes.get_mut(&pid) {
+                process.threads = process.threads.saturating_sub(1);
+                if process.threads == 0 {
+                    self.processes.remove(&pid);
+                    self.spaces.remove(pid);
+                }
+            }
+        }
+    }
+}
+
+/// The index of `row` in its table, which is added if it is new; `None` if the table is full.
+fn intern<T: Clone + Eq + Hash>(ids: &mut HashMap<T, u32, RandomState>, rows: &mut Vec<T>, row: T) -> Option<u32> {
+    if let Some(id) = ids.get(&row) {
+        return Some(*id);
+    }
+    let id = u32::try_from(rows.len()).ok().filter(|id| *id != NONE)?;
+    rows.push(row.clone());
+    ids.insert(row, id);
+    Some(id)
+}
+
+/// Addresses of an unknown mode are told apart by their sign, as on every 64-bit Linux.
+fn known_mode(mode: Mode, address: u64) -> Mode {
+    match mode {
+        Mode::Unknown if (address as i64) < 0 => Mode::Kernel,
+        Mode::Unknown => Mode::User,
+        known => known,
+    }
+}
+
+/// Name and kind of what is mapped. Memory without a file has several names, as in perf's `is_anon_memory`.
+fn classify(path: &[u8]) -> (&[u8], CodeKind) {
+    const NAMELESS: [&[u8]; 4] = [b"", b"//anon", b"/dev/zero", b"/anon_hugepage"];
+    let bare = path.strip_suffix(b" (deleted)").unwrap_or(path);
+    if path == b"[vdso]" {
+        (path, CodeKind::Vdso)
+    } else if NAMELESS.contains(&bare) {
+        (b"[anon]", CodeKind::Anonymous)
+    } else if path.starts_with(b"[") || bare.starts_with(b"/SYSV") || path.starts_with(b"anon_inode:") {
+        (path, CodeKind::Anonymous)
+    } else {
+        (path, CodeKind::File)
+    }
+}
+
+/// What a record says of processes, if anything.
+fn translate<'a>(record: &Record<'a>, time: u64) -> Option<Event<'a>> {
+    const PROT_EXEC: u32 = libc::PROT_EXEC as u32;
+    Some(match record {
+        Record::Mmap(map) if map.pid >= 0 => {
+            let end = map.start.checked_add(map.len)?;
+            let mapping = Mapped { start: map.start, end, offset: map.offset, file: FileId::default(), path: map.path };
+            Event::Map { pid: map.pid, mapping, executable: !map.is_data, time }
+        }
+        Record::Mmap2(map) if map.pid >= 0 => {
+            let end = map.start.checked_add(map.len)?;
+            let file = match map.file {
+                record::FileId::Inode { major, minor, inode, .. } => {
+                    FileId { device: (major, minor), inode, build_id: &[] }
+                }
+                record::FileId::BuildId(build_id) => FileId { build_id, ..FileId::default() },
+            };
+            let mapping = Mapped { start: map.start, end, offset: map.offset, file, path: map.path };
+            Event::Map { pid: map.pid, mapping, executable: map.protection & PROT_EXEC != 0, time }
+        }
+        Record::Comm(comm) => Event::Name { pid: comm.pid, tid: comm.tid, name: comm.comm, exec: comm.is_exec, time },
+        Record::Fork(task) => Event::Fork {
+            pid: task.pid,
+            tid: task.tid,
+            parent_pid: task.parent_pid,
+            parent_tid: task.parent_tid,
+            time: task.time,
+        },
+        Record::Exit(task) => Event::Exit { pid: task.pid, tid: task.tid, time: task.time },
+        Record::Lost(lost) | Record::LostSamples(lost) => Event::Lost { count: lost.lost, time },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[path = "recorder_tests.rs"]
+mod tests;

@@ -1,0 +1,49 @@
+//! From (module, offset) to names: every distinct address once, modules in parallel.
+
+mod debug;
+mod demangle;
+mod elf;
+mod files;
+mod kallsyms;
+mod module;
+mod plt;
+mod table;
+mod vdso;
+
+use std::sync::Arc;
+
+pub(crate) use demangle::demangle;
+pub use files::FileFinder;
+pub(crate) use kallsyms::{Kallsyms, NoKernelSymbols};
+pub(crate) use module::{SymbolState, Symbolized, Wanted, symbolize};
+
+/// One function at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) name: demangle::Name,
+    pub(crate) file: Option<Arc<str>>,
+    /// From 1; 0 if not known.
+    pub(crate) line: u32,
+    /// From 1; 0 if not known.
+    pub(crate) column: u32,
+}
+
+/// What is known of an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Located {
+    /// The module's own virtual address, or what was given if the module's file isn't known.
+    pub(crate) address: u64,
+    /// The function the code belongs to, then those inlined into it, each into the one before. Empty if there is no
+    /// symbol.
+    pub(crate) functions: Vec<Named>,
+    /// Nothing calls the code here: threads start in it.
+    pub(crate) starts_thread: bool,
+}
+
+/// An address to look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// As in the recording's frame.
+    pub(crate) address: u64,
+    pub(crate) is_return: bool,
+}

@@ -1,0 +1,268 @@
+//! One module: its file, its debug file, and the names of the addresses asked for.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::debug::{self, Lookup, Sections};
+use super::demangle::{Demangler, Name, is_mangled};
+use super::elf::Elf;
+use super::files::{FileFinder, Mapped};
+use super::table::{Symbol, SymbolTable};
+use super::{Located, Named, Request, vdso};
+use crate::finish::Progress;
+use crate::recording::{CodeKind, ModuleRow};
+
+/// Addresses that one thread looks up at least: each parses the headers of all units anew.
+const CHUNK: usize = 2048;
+
+/// What symbols a module has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SymbolState {
+    /// All of its functions.
+    Full,
+    /// Only what it exports: it is stripped.
+    Exported,
+    /// None; why, and what can be done.
+    Missing(String),
+}
+
+/// The outcome for a module.
+#[derive(Clone, Debug)]
+pub(crate) struct Symbolized {
+    /// One per request, in order.
+    pub(crate) located: Vec<Located>,
+    /// The file's build-id, or the recorded one.
+    pub(crate) build_id: Vec<u8>,
+    /// Whether addresses are the module's virtual addresses; else they are what was asked for.
+    pub(crate) is_virtual: bool,
+    pub(crate) state: SymbolState,
+}
+
+/// How to look up.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) finder: &'a FileFinder,
+    pub(crate) inlines: bool,
+    pub(crate) progress: &'a Progress,
+}
+
+/// Looks up addresses of a module, which must be distinct. Call it inside a thread pool.
+pub(crate) fn symbolize(module: &ModuleRow, requests: &[Request], wanted: Wanted<'_>) -> Symbolized {
+    let missing = |reason: String| {
+        wanted.progress.add_done(requests.len());
+        let located = requests.iter().map(|request| Located { address: request.address, ..Located::default() });
+        let build_id = module.build_id.to_vec();
+        Symbolized { located: located.collect(), build_id, is_virtual: false, state: SymbolState::Missing(reason) }
+    };
+    match module.kind {
+        CodeKind::File => match open(module, wanted.finder) {
+            Ok(file) => with_image(module, file.bytes(), requests, wanted).unwrap_or_else(|| missing(NO_ELF.into())),
+            Err(reason) => missing(reason),
+        },
+        CodeKind::Vdso => match vdso::image(module) {
+            Some(image) => with_image(module, &image, requests, wanted).unwrap_or_else(|| missing(NO_ELF.into())),
+            None => {
+                missing("this process's vdso is of another kind, and that of the recorded one can't be read".into())
+            }
+        },
+        CodeKind::Anonymous => missing("code without a file, made at run time".into()),
+        CodeKind::Kernel | CodeKind::Foreign => missing("not a file of this system".into()),
+    }
+}
+
+const NO_ELF: &str = "not an ELF file";
+
+/// Opens the module's file, which is checked to be the one that was mapped.
+fn open(module: &ModuleRow, finder: &FileFinder) -> Result<Mapped, String> {
+    let deleted = module.path.ends_with(b" (deleted)");
+    let mut reason = None;
+    for candidate in finder.candidates(module) {
+        let file = match Mapped::open(&candidate.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                reason.get_or_insert_with(|| format!("the file can't be read: {error}"));
+                continue;
+            }
+        };
+        let Some(elf) = Elf::parse(file.bytes()) else {
+            reason.get_or_insert_with(|| NO_ELF.into());
+            continue;
+        };
+        if !module.build_id.is_empty() {
+            if !same_build_id(&module.build_id, elf.build_id().unwrap_or_default()) {
+                reason.get_or_insert_with(|| {
+                    "the file's build-id is another one: it was replaced after being mapped".into()
+                });
+                continue;
+            }
+        } else if !candidate.exact && (deleted || file.replaced(module)) {
+            reason.get_or_insert_with(|| "the file was deleted or replaced after being mapped".into());
+            continue;
+        }
+        return Ok(file);
+    }
+    Err(reason.unwrap_or_else(|| "file not found".into()))
+}
+
+/// Kernels before 5.13 pad the build-id with zeros to 20 bytes.
+fn same_build_id(recorded: &[u8], found: &[u8]) -> bool {
+    !found.is_empty() && recorded.strip_prefix(found).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+}
+
+fn with_image(module: &ModuleRow, bytes: &[u8], requests: &[Request], wanted: Wanted<'_>) -> Option<Symbolized> {
+    let elf = Elf::parse(bytes)?;
+    let own_symbols = elf.symbols();
+    let own_debug = Sections::load(&elf);
+    let debug_file =
+        if own_symbols.is_empty() || own_debug.is_none() { open_debug_file(module, &elf, wanted.finder) } else { None };
+    let debug_elf = debug_file.as_ref().and_then(|file| Elf::parse(file.bytes()));
+    let sections = own_debug.or_else(|| debug_elf.as_ref().and_then(Sections::load));
+    let mut symbols = own_symbols;
+    if symbols.is_empty() {
+        symbols = debug_elf.as_ref().map(Elf::symbols).unwrap_or_default();
+    }
+    let exported = symbols.is_empty();
+    if exported {
+        symbols = elf.dynamic_symbols();
+    }
+    let state = match (exported && sections.is_none(), symbols.is_empty()) {
+        (false, _) => SymbolState::Full,
+        (true, false) => SymbolState::Exported,
+        (true, true) => SymbolState::Missing("the file is stripped".into()),
+    };
+    let image = Image { bytes, table: elf.table(symbols), elf, sections };
+    let located = image.locate_all(requests, wanted);
+    let build_id = image.elf.build_id().unwrap_or(&module.build_id).to_vec();
+    Some(Symbolized { located, build_id, is_virtual: true, state })
+}
+
+/// The file that a distribution keeps a stripped module's symbols and debug information in.
+fn open_debug_file(module: &ModuleRow, elf: &Elf<'_>, finder: &FileFinder) -> Option<Mapped> {
+    let by_id = elf.build_id().and_then(|id| {
+        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = PathBuf::from(".build-id").join(hex.get(..2)?).join(format!("{}.debug", hex.get(2..)?));
+        let folders = finder.debug_folders();
+        let files = folders.iter().filter_map(|folder| Mapped::open(&folder.join(&name)).ok());
+        files.into_iter().find(|file| Elf::parse(file.bytes()).is_some_and(|debug| debug.build_id() == Some(id)))
+    });
+    by_id.or_else(|| open_by_link(module, elf, finder))
+}
+
+/// `.gnu_debuglink`: a file name, to be found beside the module, in `.debug` beside it, or below the debug folders; and
+/// its CRC-32.
+fn open_by_link(module: &ModuleRow, elf: &Elf<'_>, finder: &FileFinder) -> Option<Mapped> {
+    use object::Object;
+    let (name, checksum) = elf.file.gnu_debuglink().ok().flatten()?;
+    let name = Path::new(OsStr::from_bytes(name));
+    // A file name, and no path that leads elsewhere.
+    if name.file_name() != Some(name.as_os_str()) {
+        return None;
+    }
+    let folder = Path::new(OsStr::from_bytes(&module.path)).parent()?;
+    let beside = [folder.join(name), folder.join(".debug").join(name)].into_iter().flat_map(|path| {
+        let row = ModuleRow { path: path.as_os_str().as_bytes().into(), start: 0, end: 0, ..module.clone() };
+        finder.candidates(&row).into_iter().filter(|candidate| !candidate.exact).map(|candidate| candidate.path)
+    });
+    let kept =
+        finder.debug_folders().into_iter().map(|kept| kept.join(folder.strip_prefix("/").unwrap_or(folder)).join(name));
+    let files = beside.chain(kept).filter_map(|path| Mapped::open(&path).ok());
+    files.into_iter().find(|file| crc32fast::hash(file.bytes()) == checksum)
+}
+
+/// A module ready for look-ups; shared by threads.
+struct Image<'a> {
+    bytes: &'a [u8],
+    elf: Elf<'a>,
+    table: SymbolTable<'a>,
+    sections: Option<Sections<'a>>,
+}
+
+impl Image<'_> {
+    fn locate_all(&self, requests: &[Request], wanted: Wanted<'_>) -> Vec<Located> {
+        let mut order: Vec<usize> = (0..requests.len()).collect();
+        order.sort_unstable_by_key(|index| requests[*index].address);
+        let threads = rayon::current_num_threads();
+        let size = requests.len().div_ceil(threads).max(CHUNK);
+        let chunks: Vec<Vec<(usize, Located)>> = order
+            .par_chunks(size)
+            .map(|chunk| {
+                let mut worker = Worker {
+                    image: self,
+                    lookup: self.sections.as_ref().and_then(Sections::lookup),
+                    demangler: Demangler::default(),
+                };
+                let located = chunk.iter().map(|index| {
+                    let located = worker.locate(requests[*index], wanted.inlines);
+                    wanted.progress.add_done(1);
+                    (*index, located)
+                });
+                located.collect()
+            })
+            .collect();
+        let mut located = vec![Located::default(); requests.len()];
+        for (index, found) in chunks.into_iter().flatten() {
+            located[index] = found;
+        }
+        located
+    }
+}
+
+struct Worker<'a> {
+    image: &'a Image<'a>,
+    lookup: Option<Lookup<'a>>,
+    demangler: Demangler,
+}
+
+impl Worker<'_> {
+    fn locate(&mut self, request: Request, inlines: bool) -> Located {
+        let back = u64::from(request.is_return);
+        let Some(before) = self.image.elf.address_of_offset(request.address.wrapping_sub(back)) else {
+            return Located { address: request.address, ..Located::default() };
+        };
+        let address = before.wrapping_add(back);
+        let asked = if request.is_return && self.is_signal_trampoline(address) { address } else { before };
+        let symbol = self.image.table.find(asked).copied();
+        let mut functions = self.lookup.as_mut().map(|lookup| lookup.find(asked)).unwrap_or_default();
+        functions.reverse();
+        if !inlines {
+            functions.truncate(1);
+        }
+        let Some(outermost) = functions.first_mut() else {
+            let functions = symbol.map(|symbol| self.by_symbol(&symbol)).into_iter().collect();
+            return Located { address, functions, starts_thread: false };
+        };
+        // Debug information may lack the name, or have the plain one only where the linker's tells namespace and types.
+        if let Some(symbol) = symbol.filter(|symbol| is_mangled(symbol.name)) {
+            if !outermost.name.as_deref().is_some_and(is_mangled) {
+                outermost.name = Some(symbol.name.to_vec().into());
+            }
+        }
+        let fallback = symbol.map_or(b"".as_slice(), |symbol| symbol.name);
+        if outermost.name.is_none() && fallback.is_empty() {
+            return Located { address, ..Located::default() };
+        }
+        let named = |function| debug::named(function, fallback, &mut self.demangler);
+        let functions = functions.into_iter().map(named).collect();
+        Located { address, functions, starts_thread: false }
+    }
+
+    fn by_symbol(&mut self, symbol: &Symbol<'_>) -> Named {
+        let mut name = self.demangler.name(symbol.name);
+        if symbol.is_plt {
+            let system = name.system.map(|system| format!("{system}@plt").into());
+            name = Name { shown: format!("{}@plt", name.shown).into(), system };
+        }
+        Named { name, file: None, line: 0, column: 0 }
+    }
+
+    /// A handler returns to the trampoline's first instruction; nothing called it from before.
+    /// The bytes are `mov $__NR_rt_sigreturn, %rax; syscall`, by which debuggers know it, too.
+    fn is_signal_trampoline(&self, address: u64) -> bool {
+        const RT_SIGRETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
+        self.image.elf.code_at(self.image.bytes, address).is_some_and(|code| code.starts_with(&RT_SIGRETURN))
+    }
+}
