@@ -26,6 +26,7 @@ const TOOLS: &[Tool] = &[
     Tool { programs: &["gcc"], package: "gcc", used_for: "building the target programs of fixtures/programs" },
     Tool { programs: &["g++"], package: "g++", used_for: "building the target programs of fixtures/programs" },
     Tool { programs: &["readelf"], package: "binutils", used_for: "second opinions on ELF and DWARF" },
+    Tool { programs: &["kill"], package: "procps", used_for: "interrupting recordings" },
     Tool { programs: &["xz"], package: "xz-utils", used_for: "a program to sample that is not ours" },
 ];
 
