@@ -5,4 +5,5 @@
 
 mod cursor;
 pub mod layout;
+pub mod live;
 pub mod record;

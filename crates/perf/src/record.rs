@@ -25,6 +25,7 @@ mod sideband;
 pub use crate::cursor::{DecodeError, Words};
 pub use crate::layout::SampleLayout;
 pub use callchain::{Callchain, Mode};
+pub(crate) use sample::read_values;
 pub use sample::{Branch, BranchStack, ReadValue, ReadValues, RegisterAbi, Registers, Sample};
 pub use sideband::{
     Aux, AuxOutputHwId, BpfEvent, CallchainDeferred, Cgroup, Comm, FileId, ItraceStart, Ksymbol, Lost, Mmap, Mmap2,

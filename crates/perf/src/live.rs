@@ -1,0 +1,44 @@
+//! Sampling running processes with `perf_event_open(2)`.
+//!
+//! ```no_run
+//! use burnmark_perf::live::{Error, Options, Session, Target, Until};
+//! use burnmark_perf::record::Record;
+//! use std::time::Duration;
+//!
+//! let mut session = Session::open(&Options::new(Target::Pids(vec![1234])))?;
+//! let layout = session.layout();
+//! let mut sink = |bytes: &[u8]| {
+//!     if let Ok(Record::Sample(sample)) = Record::decode(bytes, &layout) {
+//!         println!("{:?} at {:x?}", sample.tid, sample.ip);
+//!     }
+//!     Ok::<(), Error>(())
+//! };
+//! let until = Until { duration: Some(Duration::from_secs(5)), stop: None };
+//! session.run(until, &mut sink, &mut |_| {})?;
+//! println!("{} records lost", session.finish(&mut sink)?.lost);
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! Events are enabled first and `/proc` is read afterwards, so that nothing is missed and the target is never stopped.
+//! What was there before comes as COMM and MMAP2 records, the first that a session hands on.
+
+mod attach;
+mod attr;
+mod error;
+mod launch;
+mod open;
+mod proc;
+mod rings;
+mod session;
+mod synthesize;
+pub(crate) mod sys;
+mod target;
+
+pub use attr::{Event, MAX_USER_STACK_BYTES};
+pub use error::Error;
+pub use launch::Launched;
+pub use open::{DEFAULT_FREQUENCY, DEFAULT_TASK_CLOCK_FREQUENCY, Note};
+pub use session::{
+    Binding, DEFAULT_RING_BYTES, DEFAULT_STACK_RING_BYTES, Ended, Loss, Options, Session, Setup, Stats, Targets, Until,
+};
+pub use target::Target;

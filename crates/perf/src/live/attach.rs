@@ -1,0 +1,204 @@
+//! Events bound to tasks: one per thread and CPU, inherited by what the thread starts.
+//!
+//! Threads that are born while we attach are the difficulty. One whose parent was attached already has inherited its
+//! events and must not get a second set; one whose parent was not must. A FORK record tells: only an enabled event writes
+//! one, and a thread's events are enabled after all of them are open, so with a FORK record the child has them all.
+//! Without one the child is attached; should it have inherited some events as well, [`Owners`] drops their samples.
+
+use super::error::Error;
+use super::open;
+use super::rings::Rings;
+use super::{proc, sys};
+use crate::layout::{SAMPLE_IDENTIFIER, SampleLayout};
+use crate::record::{Header, Record};
+use perf_event_open_sys::bindings::{self, perf_event_attr};
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Rounds of looking for new threads: each finds only those born during the one before.
+const MAX_PASSES: usize = 64;
+
+/// Descriptors kept free for files that the recorder itself has to open.
+const SPARE_FILES: u64 = 64;
+
+/// What came of attaching.
+#[derive(Default)]
+pub(super) struct Attached {
+    /// All events, enabled.
+    pub(super) events: Vec<OwnedFd>,
+    /// Processes that were found.
+    pub(super) processes: HashSet<u32>,
+    /// Threads that have events of their own.
+    pub(super) threads: usize,
+    /// Threads left out since no more files may be open.
+    pub(super) left_out: usize,
+    /// Child processes left out since they are not ours.
+    pub(super) not_permitted: HashSet<u32>,
+    pub(super) owners: Owners,
+}
+
+/// Attaches to all threads of `roots`, and of their descendants if `follows_children`.
+pub(super) fn attach(
+    roots: &[u32],
+    follows_children: bool,
+    attr: &perf_event_attr,
+    rings: &mut Rings,
+    layout: &SampleLayout,
+) -> Result<Attached, Error> {
+    let limit = sys::raise_file_limit().unwrap_or(1024);
+    let room = limit.saturating_sub(open_files() + SPARE_FILES);
+    let mut attached = Attached::default();
+    let mut seen = HashSet::new();
+    for pass in 0..MAX_PASSES {
+        if pass > 0 {
+            rings.take(layout);
+            seen.extend(rings.taken().filter_map(|record| forked_thread(record, layout)));
+        }
+        let mut processes = roots.to_vec();
+        if follows_children {
+            processes.extend(proc::descendants(roots));
+        }
+        // All threads are listed before the first is attached: whoever is on the list has inherited nothing.
+        let threads = processes.iter().flat_map(|&pid| proc::tasks(pid).into_iter().map(move |tid| (pid, tid)));
+        let new: Vec<(u32, u32)> = threads.filter(|&(_, tid)| seen.insert(tid)).collect();
+        if new.is_empty() {
+            break;
+        }
+        for (pid, tid) in new {
+            attached.processes.insert(pid);
+            let needed = (attached.events.len() + rings.outputs().len()) as u64;
+            if needed > room {
+                attached.left_out += 1;
+                continue;
+            }
+            match attach_thread(tid, attr, rings) {
+                Ok(events) if events.is_empty() => {}
+                Ok(events) => {
+                    attached.threads += 1;
+                    if pass > 0 {
+                        attached.owners.attach(tid as i32, &events);
+                    }
+                    attached.events.extend(events);
+                }
+                Err(error) => refused(error, pid, roots, &mut attached)?,
+            }
+        }
+    }
+    if attached.events.is_empty() && attached.left_out > 0 {
+        return Err(Error::TooManyFiles {
+            limit,
+            needed: rings.outputs().len() as u64 * 2 + open_files() + SPARE_FILES,
+        });
+    }
+    Ok(attached)
+}
+
+/// The events of one thread: none if it has exited.
+fn attach_thread(tid: u32, attr: &perf_event_attr, rings: &Rings) -> io::Result<Vec<OwnedFd>> {
+    let mut events = Vec::with_capacity(rings.outputs().len());
+    for (cpu, owner) in rings.outputs() {
+        match sys::open_event(attr, tid as i32, cpu) {
+            Ok(event) => {
+                sys::set_output(event.as_fd(), owner)?;
+                events.push(event);
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(Vec::new()),
+            // The CPU went offline.
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    for event in &events {
+        sys::enable(event.as_fd())?;
+    }
+    Ok(events)
+}
+
+/// Sorts out why a thread of `pid` could not be attached: fatal for what was asked for, a note for what came with it.
+fn refused(error: io::Error, pid: u32, roots: &[u32], attached: &mut Attached) -> Result<(), Error> {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => attached.left_out += 1,
+        Some(libc::EACCES | libc::EPERM) if !roots.contains(&pid) => {
+            attached.not_permitted.insert(pid);
+        }
+        Some(libc::EACCES | libc::EPERM) => {
+            let owner = proc::status(pid).ok_or(Error::NoSuchProcess { pid })?.uid;
+            return Err(Error::NotOurs { pid, owner, ours: sys::effective_uid() });
+        }
+        _ => return Err(open::refusal(error)),
+    }
+    Ok(())
+}
+
+/// How many files this process has open.
+fn open_files() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(64, |entries| entries.count() as u64)
+}
+
+fn forked_thread(record: &[u8], layout: &SampleLayout) -> Option<u32> {
+    if Header::peek(record)?.kind != bindings::PERF_RECORD_FORK {
+        return None;
+    }
+    match Record::decode(record, layout) {
+        Ok(Record::Fork(fork)) => u32::try_from(fork.tid).ok(),
+        _ => None,
+    }
+}
+
+/// Which events count for a thread that may have two sets of them.
+#[derive(Default)]
+pub(super) struct Owners {
+    /// Threads attached after the first pass → ids of their own events, and their offspring → the same.
+    events: HashMap<i32, std::rc::Rc<Vec<u64>>>,
+}
+
+impl Owners {
+    fn attach(&mut self, tid: i32, events: &[OwnedFd]) {
+        let ids: Vec<u64> = events.iter().filter_map(|event| sys::event_id(event.as_fd()).ok()).collect();
+        if !ids.is_empty() {
+            self.events.insert(tid, ids.into());
+        }
+    }
+
+    /// Whether the record is a sample that another event of the same thread has taken as well. Learns of forks on the
+    /// way: feed it every record in time order.
+    pub(super) fn is_duplicate(&mut self, record: &[u8], layout: &SampleLayout) -> bool {
+        if self.events.is_empty() || !layout.has(SAMPLE_IDENTIFIER) {
+            return false;
+        }
+        match Header::peek(record).map(|header| header.kind) {
+            Some(bindings::PERF_RECORD_SAMPLE) => {
+                let Some(ids) = layout.peek_thread(record).and_then(|(_, tid)| self.events.get(&tid)) else {
+                    return false;
+                };
+                layout.peek_id(record).is_some_and(|id| !ids.contains(&id))
+            }
+            Some(bindings::PERF_RECORD_FORK) => {
+                if let Ok(Record::Fork(fork)) = Record::decode(record, layout)
+                    && let Some(ids) = self.events.get(&fork.parent_tid).cloned()
+                {
+                    self.events.insert(fork.tid, ids);
+                }
+                false
+            }
+            Some(bindings::PERF_RECORD_EXIT) => {
+                if let Ok(Record::Exit(exit)) = Record::decode(record, layout) {
+                    self.events.remove(&exit.tid);
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What `read(2)` of an event says it lost.
+pub(super) fn lost_of(event: &OwnedFd, layout: &SampleLayout) -> Option<u64> {
+    use std::io::Read as _;
+    let mut bytes = [0; 64];
+    let len = File::from(event.try_clone().ok()?).read(&mut bytes).ok()?;
+    let mut cursor = crate::cursor::Cursor::new(&bytes[..len], 0, 0);
+    crate::record::read_values(&mut cursor, layout.read_format).ok()?.values().next()?.lost
+}

@@ -1,0 +1,225 @@
+//! System calls and shared memory: the only `unsafe` of this crate. Everything here is a thin, safe wrapper.
+#![allow(unsafe_code)]
+
+use perf_event_open_sys as perf;
+use perf_event_open_sys::bindings::{self, perf_event_attr, perf_event_mmap_page};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Opens a perf event; `pid` 0 is this thread, -1 everyone; `cpu` -1 is any.
+pub(super) fn open_event(attr: &perf_event_attr, pid: i32, cpu: i32) -> io::Result<OwnedFd> {
+    // The kernel writes its own size into `size` when it refuses the attribute's.
+    let mut attr = *attr;
+    // SAFETY: `attr` is a live, initialized perf_event_attr whose `size` is its own; the kernel reads no further.
+    let fd = unsafe { perf::perf_event_open(&mut attr, pid, cpu, -1, bindings::PERF_FLAG_FD_CLOEXEC.into()) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call just made this descriptor, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Starts the event, and those inherited from it.
+pub(super) fn enable(event: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: an ioctl on an open descriptor that takes no pointer.
+    check(unsafe { perf::ioctls::ENABLE(event.as_raw_fd(), 0) })
+}
+
+/// Stops the event, and those inherited from it.
+pub(super) fn disable(event: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: as above.
+    check(unsafe { perf::ioctls::DISABLE(event.as_raw_fd(), 0) })
+}
+
+/// The id that the event's records carry, those of inherited events included.
+pub(super) fn event_id(event: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut id = 0;
+    // SAFETY: the kernel writes one u64 to where `id` lives.
+    check(unsafe { perf::ioctls::ID(event.as_raw_fd(), &mut id) })?;
+    Ok(id)
+}
+
+/// Lets `event` write into the ring of `owner`.
+pub(super) fn set_output(event: BorrowedFd<'_>, owner: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: as above, the argument is a descriptor.
+    check(unsafe { perf::ioctls::SET_OUTPUT(event.as_raw_fd(), owner.as_raw_fd()) })
+}
+
+/// A descriptor that becomes readable when the process ends.
+pub(super) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: takes two integers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call just made this descriptor (close-on-exec, as all pidfds), nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Waits until one of `fds` is ready; returns how many are. An interruption by a signal is 0.
+pub(super) fn poll(fds: &mut [libc::pollfd], timeout: Duration) -> io::Result<usize> {
+    let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: pointer and length are those of a live slice.
+    let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, millis) };
+    match usize::try_from(ready) {
+        Ok(ready) => Ok(ready),
+        Err(_) => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            error => Err(error),
+        },
+    }
+}
+
+/// Raises the soft limit of open files to the hard one; returns the limit now in force.
+pub(super) fn raise_file_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: points to a live rlimit.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
+    if limit.rlim_cur < limit.rlim_max {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: points to a live rlimit.
+        check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// Nanoseconds on CLOCK_MONOTONIC, the clock of all records.
+pub(super) fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: points to a live timespec; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Bytes of a page of memory.
+pub(super) fn page_size() -> usize {
+    // SAFETY: takes an integer.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(4096)
+}
+
+/// The effective user of this process.
+pub(super) fn effective_uid() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// Clock ticks per second in `/proc/PID/stat`.
+pub(crate) fn ticks_per_second() -> u64 {
+    // SAFETY: takes an integer.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    u64::try_from(ticks).ok().filter(|&ticks| ticks > 0).unwrap_or(100)
+}
+
+/// Makes `command` stop between fork and exec: it writes its pid (four bytes) to `ready`, then waits for a byte from
+/// `go`. If `go` ends without one, it gives up with ECANCELED. `go_writer` is the parent's end of `go`, which the child
+/// has to close so that it can see that end.
+pub(super) fn hold_before_exec(command: &mut Command, ready: RawFd, go: RawFd, go_writer: RawFd) {
+    let hold = move || {
+        // SAFETY: this runs in the forked child, where these descriptors are copies that nobody else uses; only
+        // async-signal-safe calls are made and nothing is allocated.
+        unsafe {
+            libc::close(go_writer);
+            let pid = libc::getpid().to_ne_bytes();
+            if libc::write(ready, pid.as_ptr().cast(), pid.len()) != pid.len() as isize {
+                return Err(io::Error::last_os_error());
+            }
+            let mut byte = 0_u8;
+            loop {
+                match libc::read(go, ptr::from_mut(&mut byte).cast(), 1) {
+                    1 => return Ok(()),
+                    0 => return Err(io::Error::from_raw_os_error(libc::ECANCELED)),
+                    _ => {
+                        let error = io::Error::last_os_error();
+                        if error.raw_os_error() != Some(libc::EINTR) {
+                            return Err(error);
+                        }
+                    }
+                }
+            }
+        }
+    };
+    // SAFETY: the closure keeps to what is allowed between fork and exec, see there.
+    unsafe { command.pre_exec(hold) };
+}
+
+/// The memory that a perf event shares with us: one page of control, then the ring of records.
+pub(super) struct RingMap {
+    base: *mut libc::c_void,
+    page: usize,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone, and nothing in it is tied to the thread that made it.
+unsafe impl Send for RingMap {}
+
+impl RingMap {
+    /// Maps `len` bytes of ring, a power of two of at least one page.
+    pub(super) fn new(event: BorrowedFd<'_>, len: usize) -> io::Result<RingMap> {
+        let page = page_size();
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new shared mapping at an address of the kernel's choice.
+        let base =
+            unsafe { libc::mmap(ptr::null_mut(), page + len, protection, libc::MAP_SHARED, event.as_raw_fd(), 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(RingMap { base, page, len })
+    }
+
+    fn control(&self) -> *mut perf_event_mmap_page {
+        self.base.cast()
+    }
+
+    fn counter(&self, field: *mut u64) -> &AtomicU64 {
+        // SAFETY: `field` is an aligned u64 inside the control page, which is mapped as long as `self` lives and which
+        // both sides only access atomically.
+        unsafe { AtomicU64::from_ptr(field) }
+    }
+
+    /// Bytes of records ever written; records before it are complete.
+    pub(super) fn head(&self) -> u64 {
+        // SAFETY: only the field's address is taken. Acquire pairs with the kernel's release after writing records.
+        self.counter(unsafe { ptr::addr_of_mut!((*self.control()).data_head) }).load(Ordering::Acquire)
+    }
+
+    /// Appends the records between the tail and `head` to `out` and gives their room back to the kernel. `head` comes
+    /// from [`RingMap::head`].
+    pub(super) fn take(&mut self, head: u64, out: &mut Vec<u8>) {
+        // SAFETY: only the field's address is taken.
+        let tail_field = self.counter(unsafe { ptr::addr_of_mut!((*self.control()).data_tail) });
+        let tail = tail_field.load(Ordering::Relaxed);
+        // The kernel keeps head - tail ≤ len; `min` keeps our reads inside the mapping whatever it says.
+        let wanted = usize::try_from(head.wrapping_sub(tail)).unwrap_or(usize::MAX).min(self.len);
+        let start = (tail as usize) & (self.len - 1);
+        let first = wanted.min(self.len - start);
+        out.reserve(wanted);
+        // SAFETY: both pieces lie inside the mapped ring ([start, start + first) and [0, wanted - first)), `out` has
+        // room for them, and the kernel does not write there before the tail moves.
+        unsafe {
+            let ring: *const u8 = self.base.cast::<u8>().add(self.page);
+            let to = out.as_mut_ptr().add(out.len());
+            ptr::copy_nonoverlapping(ring.add(start), to, first);
+            ptr::copy_nonoverlapping(ring, to.add(first), wanted - first);
+            out.set_len(out.len() + wanted);
+        }
+        // Release: our reads are done before the kernel may write there again.
+        tail_field.store(head, Ordering::Release);
+    }
+}
+
+impl Drop for RingMap {
+    fn drop(&mut self) {
+        // SAFETY: exactly the mapping made in `new`; no reference into it outlives `self`.
+        unsafe { libc::munmap(self.base, self.page + self.len) };
+    }
+}
