@@ -38,24 +38,13 @@ impl Format {
             Self::PerfScript => {
                 Entry { name: "perf-script", extensions: &["perf"], sniff: perf_script::sniff, can_write: false }
             }
-            Self::Folded => Entry {
-                name: "folded",
-                extensions: &["folded", "collapsed"],
-                sniff: folded::sniff,
-                can_write: true,
-            },
-            Self::Pprof => Entry {
-                name: "pprof",
-                extensions: &["pb", "pprof"],
-                sniff: pprof::sniff,
-                can_write: true,
-            },
-            Self::Cpuprofile => Entry {
-                name: "cpuprofile",
-                extensions: &["cpuprofile"],
-                sniff: cpuprofile::sniff,
-                can_write: false,
-            },
+            Self::Folded => {
+                Entry { name: "folded", extensions: &["folded", "collapsed"], sniff: folded::sniff, can_write: true }
+            }
+            Self::Pprof => Entry { name: "pprof", extensions: &["pb", "pprof"], sniff: pprof::sniff, can_write: true },
+            Self::Cpuprofile => {
+                Entry { name: "cpuprofile", extensions: &["cpuprofile"], sniff: cpuprofile::sniff, can_write: false }
+            }
         }
     }
 
@@ -133,8 +122,16 @@ fn foreign_by_magic(prefix: &[u8]) -> Option<Error> {
         (b"\x89PNG", "a picture", "name the profile it was drawn from"),
         (b"%PDF", "a PDF document", "name the profile it was made from"),
         (b"SQLite format 3\0", "an SQLite database", "export the profile from the tool that made it"),
-        (b"v8-version,", "a V8 isolate log of --prof", "record with `node --cpu-prof` instead, and read the .cpuprofile"),
-        (b"# callgrind format", "a callgrind profile", "it holds a call graph, no stacks; see it with callgrind_annotate"),
+        (
+            b"v8-version,",
+            "a V8 isolate log of --prof",
+            "record with `node --cpu-prof` instead, and read the .cpuprofile",
+        ),
+        (
+            b"# callgrind format",
+            "a callgrind profile",
+            "it holds a call graph, no stacks; see it with callgrind_annotate",
+        ),
     ];
     let (_, what, advice) = MAGICS.iter().find(|(magic, ..)| prefix.starts_with(magic))?;
     Some(Error::NotAProfile { what, advice })
@@ -158,7 +155,11 @@ fn foreign_by_text(prefix: &[u8]) -> Option<Error> {
             "a Firefox Profiler file",
             "export folded text or pprof from the tool that made it",
         ),
-        (&["\"meta\"", "\"geckoThreads\""], "a Gecko profile", "export folded text or pprof from the tool that made it"),
+        (
+            &["\"meta\"", "\"geckoThreads\""],
+            "a Gecko profile",
+            "export folded text or pprof from the tool that made it",
+        ),
         (
             &["\"traceEvents\""],
             "a Chrome trace",
@@ -175,4 +176,3 @@ fn foreign_by_text(prefix: &[u8]) -> Option<Error> {
     let (_, what, advice) = MARKS.iter().find(|(words, ..)| words.iter().all(|word| text.contains(word)))?;
     Some(Error::NotAProfile { what, advice })
 }
-

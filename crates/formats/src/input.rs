@@ -207,4 +207,3 @@ impl<R: Read> Read for Progress<R> {
         Ok(length)
     }
 }
-

@@ -24,14 +24,17 @@
 //! # Ok::<(), burnmark_formats::Error>(())
 //! ```
 
+mod blocks;
 mod cpuprofile;
 mod decode;
 mod detect;
 mod error;
 mod folded;
 mod input;
+mod modules;
 mod perf_script;
 mod pprof;
+mod warnings;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -71,6 +74,9 @@ pub struct WriteOptions {
     pub value: Option<usize>,
     /// Whether to gzip, for formats that are usually gzipped (pprof).
     pub compress: bool,
+    /// Above how many samples they are merged, for formats that hold every sample with its time (pprof): samples of the
+    /// same stack, thread and labels within the same 100 ms become one. `None` keeps every sample.
+    pub merge_above: Option<usize>,
 }
 
 /// Reads a profile, and tells the format it was in.

@@ -1,0 +1,305 @@
+//! Writes folded stacks.
+
+use std::io::Write;
+
+use burnmark_model::{FrameId, Id, ModuleKind, Profile, StackId, StringId, ThreadId};
+use foldhash::fast::RandomState;
+use indexmap::{IndexMap, IndexSet};
+
+use super::ANNOTATED;
+use super::build::{INLINED, SUFFIXES};
+use super::line::trailing_count;
+use crate::{Error, WriteOptions};
+
+const ROOT: u32 = 0;
+
+/// Writes one line per distinct stack, where frames count as equal that have the same name.
+///
+/// - Where samples have threads, the first frame is the thread's name, else its process's.
+/// - Lines are in the order of the tree, children sorted by name: a parent's line comes before its children's, and the
+///   children of one parent stay together, which lines sorted as text do not.
+/// - `;` in a name becomes `:`, a control character its escape (`\n`, `\u{1b}`), and an empty name `[unknown]`.
+/// - Stacks whose values are all 0 are left out if other value types, which are not written, have them.
+/// - A differential profile (value types `before` and `after`) gets two counts, unless a value type is chosen.
+pub(crate) fn write(profile: &Profile, options: &WriteOptions, out: &mut dyn Write) -> Result<(), Error> {
+    let columns = columns(profile, options)?;
+    let tree = Tree::of(profile, &columns);
+    // Should every line look as if it had one count more, readers would take it for that.
+    let numbered = |name: u32| trailing_count(tree.names[name as usize].as_bytes()).is_some();
+    let mut leaves = tree.nodes.iter().filter(|(_, values)| values.written);
+    let disguise = columns.len() == 1 && !tree.root.written && leaves.all(|((_, name), _)| numbered(*name));
+    let mut lines = Lines { tree: &tree, profile, columns: &columns, disguise, text: String::new() };
+    lines.write(out)?;
+    Ok(())
+}
+
+/// The value types to write: one, or the two of a differential profile.
+fn columns(profile: &Profile, options: &WriteOptions) -> Result<Vec<usize>, Error> {
+    let count = profile.value_types.len();
+    let index = match options.value {
+        Some(index) => index,
+        None if matches!(&profile.value_types[..], [a, b] if a.name == "before" && b.name == "after") => {
+            return Ok(vec![0, 1]);
+        }
+        None => profile.default_value,
+    };
+    if index < count { Ok(vec![index]) } else { Err(Error::NoSuchValue { index, count }) }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Values {
+    sums: [i64; 2],
+    /// Whether the node gets a line.
+    written: bool,
+}
+
+/// A prefix tree of names.
+struct Tree {
+    /// Names as they are written.
+    names: IndexSet<String, RandomState>,
+    /// Parent (node n is entry n − 1, node 0 the root) and name.
+    nodes: IndexMap<(u32, u32), Values, RandomState>,
+    /// The empty stack.
+    root: Values,
+}
+
+fn id(index: usize) -> u32 {
+    u32::try_from(index).expect("a profile has fewer than 2^32 stacks")
+}
+
+impl Tree {
+    fn of(profile: &Profile, columns: &[usize]) -> Self {
+        let annotate = profile.meta.other.contains_key(ANNOTATED);
+        let mut tree = Self { names: IndexSet::default(), nodes: IndexMap::default(), root: Values::default() };
+        let mut names: Vec<Option<u32>> = vec![None; profile.frames.len()];
+        let mut known: IndexMap<(Option<StringId>, StackId), u32, RandomState> = IndexMap::default();
+        let mut pending = Vec::new();
+        let keep_zeros = columns.len() == profile.value_types.len();
+        for (index, sample) in profile.samples.iter().enumerate() {
+            let comm = sample.thread.and_then(|thread| comm(profile, thread));
+            let mut node = ROOT;
+            let mut next = sample.stack;
+            let mut found = None;
+            while let Some(stack) = next {
+                found = known.get(&(comm, stack)).copied();
+                if found.is_some() {
+                    break;
+                }
+                pending.push(stack);
+                next = profile.stacks.get(stack).parent;
+            }
+            match (found, comm) {
+                (Some(found), _) => node = found,
+                (None, Some(comm)) => {
+                    let name = tree.name(profile.strings.get(comm));
+                    node = tree.child(ROOT, name);
+                }
+                (None, None) => {}
+            }
+            while let Some(stack) = pending.pop() {
+                let frame = profile.stacks.get(stack).frame;
+                let name = *names[frame.index()].get_or_insert_with(|| tree.name(&annotated(profile, frame, annotate)));
+                node = tree.child(node, name);
+                known.insert((comm, stack), node);
+            }
+            tree.add(profile, columns, index, node, keep_zeros);
+        }
+        tree
+    }
+
+    fn name(&mut self, name: &str) -> u32 {
+        id(self.names.insert_full(clean(name)).0)
+    }
+
+    fn child(&mut self, parent: u32, name: u32) -> u32 {
+        let entry = self.nodes.entry((parent, name));
+        let node = id(entry.index() + 1);
+        entry.or_default();
+        node
+    }
+
+    fn add(&mut self, profile: &Profile, columns: &[usize], sample: usize, node: u32, keep_zeros: bool) {
+        let values = match node {
+            ROOT => &mut self.root,
+            node => &mut self.nodes[node as usize - 1],
+        };
+        for (sum, column) in values.sums.iter_mut().zip(columns) {
+            let value = profile.samples.values(*column)[sample];
+            // Absolute values of a column sum to at most i64::MAX.
+            *sum += value;
+            values.written |= value != 0;
+        }
+        values.written |= keep_zeros;
+    }
+
+    /// Child nodes of each node, sorted by name, and where each node's children begin among them.
+    fn children(&self) -> (Vec<u32>, Vec<u32>) {
+        let mut sorted: Vec<u32> = (0..id(self.names.len())).collect();
+        sorted.sort_unstable_by_key(|name| &self.names[*name as usize]);
+        let mut rank = vec![0; sorted.len()];
+        for (place, name) in sorted.iter().enumerate() {
+            rank[*name as usize] = id(place);
+        }
+        let mut children: Vec<u32> = (1..=id(self.nodes.len())).collect();
+        children.sort_unstable_by_key(|node| {
+            let (parent, name) = self.key(*node);
+            (parent, rank[name as usize])
+        });
+        let mut starts = vec![0; self.nodes.len() + 2];
+        for ((parent, _), _) in &self.nodes {
+            starts[*parent as usize + 1] += 1;
+        }
+        for index in 1..starts.len() {
+            starts[index] += starts[index - 1];
+        }
+        (children, starts)
+    }
+
+    fn key(&self, node: u32) -> (u32, u32) {
+        *self.nodes.get_index(node as usize - 1).expect("a node of this tree").0
+    }
+}
+
+/// The name of the thread, else of its process.
+fn comm(profile: &Profile, thread: ThreadId) -> Option<StringId> {
+    let thread = profile.threads.get(thread);
+    thread.name.or_else(|| profile.processes.get(thread.process).name)
+}
+
+/// A frame's name, with a suffix for its kind if the profile came with such.
+fn annotated(profile: &Profile, frame: FrameId, annotate: bool) -> String {
+    let mut name = profile.frame_name(frame).into_owned();
+    if !annotate {
+        return name;
+    }
+    let frame = profile.frames.get(frame);
+    let module = frame.module.map(|module| profile.modules.get(module));
+    if frame.inline_depth > 0 {
+        name.push_str(INLINED);
+    } else if let Some(module) = module
+        && module.kind != ModuleKind::User
+    {
+        let path = profile.strings.get(module.path);
+        let exact = SUFFIXES.iter().find(|(_, known, _)| *known == path);
+        let suffix = exact.or_else(|| SUFFIXES.iter().find(|(.., kind)| *kind == module.kind));
+        name.push_str(suffix.map_or("", |(suffix, ..)| suffix));
+    }
+    name
+}
+
+/// A name as folded text can hold it.
+fn clean(name: &str) -> String {
+    const BYTE_ORDER_MARK: char = '\u{feff}';
+    if name.is_empty() {
+        return "[unknown]".into();
+    }
+    let mut clean = String::with_capacity(name.len());
+    for letter in name.chars() {
+        match letter {
+            ';' => clean.push(':'),
+            letter if letter.is_control() || letter == BYTE_ORDER_MARK => clean.extend(letter.escape_default()),
+            letter => clean.push(letter),
+        }
+    }
+    clean
+}
+
+struct Lines<'a> {
+    tree: &'a Tree,
+    profile: &'a Profile,
+    columns: &'a [usize],
+    disguise: bool,
+    /// The stack of the current node.
+    text: String,
+}
+
+impl Lines<'_> {
+    /// Walks the tree from the root, parents first.
+    fn write(&mut self, out: &mut dyn Write) -> Result<(), Error> {
+        let (children, starts) = self.tree.children();
+        let of = |node: u32| starts[node as usize] as usize..starts[node as usize + 1] as usize;
+        self.line(self.tree.root, out)?;
+        // Nodes to visit, the next one last, with how much of the text is their parent's.
+        let mut pending: Vec<(u32, usize)> = Vec::new();
+        let visit = |pending: &mut Vec<(u32, usize)>, parent: u32, text: usize| {
+            pending.extend(children[of(parent)].iter().rev().map(|child| (*child, text)));
+        };
+        visit(&mut pending, ROOT, 0);
+        while let Some((node, before)) = pending.pop() {
+            let (parent, name) = self.tree.key(node);
+            self.text.truncate(before);
+            if parent != ROOT {
+                self.text.push(';');
+            }
+            self.text.push_str(&self.tree.names[name as usize]);
+            self.line(self.tree.nodes[node as usize - 1], out)?;
+            visit(&mut pending, node, self.text.len());
+        }
+        Ok(())
+    }
+
+    fn line(&self, values: Values, out: &mut dyn Write) -> Result<(), Error> {
+        if !values.written {
+            return Ok(());
+        }
+        let stack = self.text.as_bytes();
+        // A line that begins so would be read as a comment.
+        if stack == b"#" || stack.starts_with(b"# ") {
+            out.write_all(b"_")?;
+        }
+        match stack.iter().rposition(|byte| *byte == b' ') {
+            Some(space) if self.disguise => {
+                out.write_all(&stack[..space])?;
+                out.write_all(b"_")?;
+                out.write_all(&stack[space + 1..])?;
+            }
+            _ => out.write_all(stack)?,
+        }
+        for (column, value) in self.columns.iter().zip(values.sums) {
+            let denominator = self.profile.value_types[*column].denominator.max(1);
+            write!(out, " {}", Decimal { value, denominator })?;
+        }
+        out.write_all(b"\n")?;
+        Ok(())
+    }
+}
+
+/// A value with a decimal denominator, without needless zeros.
+struct Decimal {
+    value: i64,
+    denominator: u32,
+}
+
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let magnitude = self.value.unsigned_abs();
+        let denominator = u64::from(self.denominator);
+        let sign = if self.value < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", magnitude / denominator)?;
+        let mut rest = magnitude % denominator;
+        if rest > 0 {
+            f.write_str(".")?;
+        }
+        while rest > 0 {
+            rest *= 10;
+            write!(f, "{}", rest / denominator)?;
+            rest %= denominator;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_written_as_short_as_they_are() {
+        let text = |value, denominator| Decimal { value, denominator }.to_string();
+        assert_eq!(text(5, 1), "5");
+        assert_eq!(text(1250, 100), "12.5");
+        assert_eq!(text(-1, 1_000_000), "-0.000001");
+        assert_eq!(text(-3_000, 1000), "-3");
+        assert_eq!(text(i64::MIN + 1, 10), "-922337203685477580.7");
+    }
+}
