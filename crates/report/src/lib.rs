@@ -1,1 +1,39 @@
-//! What people see.
+//! What people see: tables for the terminal, Markdown, CSV and JSON, and flame graphs as SVG.
+//!
+//! It computes no statistics: numbers come from `burnmark_analysis`. It opens no file and prints nothing.
+//!
+//! Names are data. They may hold control characters, escape sequences, markup or megabytes of text; each writer makes
+//! them harmless for its own medium.
+//!
+//! ```
+//! use burnmark_analysis::{RankOptions, rank, summarize};
+//! use burnmark_model::{Frame, Function, Profile, Sample, ValueType};
+//! use burnmark_report::{TableForm, top};
+//!
+//! let mut profile = Profile::new(vec![ValueType::samples()]);
+//! let function = Function::named(profile.strings.intern("main"));
+//! let function = profile.functions.intern(function);
+//! let frame = profile.frames.intern(Frame::of(function));
+//! let stack = Some(profile.push_frame(None, frame));
+//! profile.samples.push(Sample { stack, ..Sample::default() }, &[3]).unwrap();
+//!
+//! let ranking = rank(&profile, &RankOptions::default()).unwrap();
+//! let summary = summarize(&profile, 0).unwrap();
+//! assert!(top(&profile, &ranking, &summary, &TableForm::Markdown).contains("| 1 | `main` |"));
+//! ```
+
+mod error;
+mod flame;
+mod info;
+mod names;
+mod numbers;
+mod summary;
+mod top;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::Error;
+pub use flame::{Drawn, FlameOptions, flame};
+pub use info::{info, info_json};
+pub use top::{TableForm, top};

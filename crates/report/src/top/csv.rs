@@ -1,0 +1,41 @@
+//! The table as RFC 4180.
+
+use burnmark_analysis::Ranking;
+
+use super::json::number;
+
+const HEADER: &str = "rank,function,module,file,line,self,total,self_share,total_share";
+
+/// Lines end in CRLF, as the RFC has it.
+pub(super) fn render(ranking: &Ranking<'_>) -> String {
+    let mut text = format!("{HEADER}\r\n");
+    let denominator = ranking.value_type.denominator;
+    for row in &ranking.rows {
+        let place = &row.place;
+        text.push_str(&format!(
+            "{},{},{},{},{},{},{},{},{}\r\n",
+            row.rank,
+            field(&place.name),
+            field(place.module.unwrap_or_default()),
+            field(place.file.unwrap_or_default()),
+            if place.line > 0 { place.line.to_string() } else { String::new() },
+            number(row.self_value, denominator),
+            number(row.total_value, denominator),
+            row.self_share,
+            row.total_share,
+        ));
+    }
+    text
+}
+
+/// A text field. Spreadsheets take what begins with these characters for a formula, which can call programs and send
+/// data away; an apostrophe in front makes it text (OWASP, "CSV Injection"). Line ends stay in a quoted field.
+fn field(text: &str) -> String {
+    let guarded = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    let guard = if guarded { "'" } else { "" };
+    if guarded || text.contains([',', '"', '\r', '\n', ';', '\t']) {
+        format!("\"{guard}{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}

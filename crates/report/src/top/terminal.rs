@@ -1,0 +1,123 @@
+//! The table as aligned text.
+
+use burnmark_analysis::{Ranking, Row, Summary};
+use tabled::Table;
+use tabled::builder::Builder;
+use tabled::settings::object::{Cell, Columns, Object, Rows};
+use tabled::settings::{Alignment, Color, Padding, Style};
+
+use super::{has_module_column, hidden, row_name, subject};
+use crate::names::{cut_middle, printable, width};
+use crate::numbers::{Scale, percent};
+use crate::summary;
+
+/// A name is never cut to fewer columns, however narrow the terminal.
+const LEAST_NAME: usize = 16;
+
+/// Columns between two columns of the table.
+const GAP: usize = 2;
+
+/// Shares from which on a row is shown as hot, and as warm.
+const HOT: f64 = 0.10;
+const WARM: f64 = 0.02;
+
+pub(super) fn render(ranking: &Ranking<'_>, summary: &Summary<'_>, columns: usize, colours: bool) -> String {
+    let mut text = String::new();
+    if ranking.rows.is_empty() {
+        text.push_str("nothing to show\n");
+    } else {
+        let mut table = table(ranking, columns);
+        if colours {
+            colour(&mut table, ranking);
+        }
+        for line in table.to_string().lines() {
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    let hidden = hidden(ranking);
+    for line in hidden.into_iter().chain(summary::lines(summary)) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+fn table(ranking: &Ranking<'_>, columns: usize) -> Table {
+    let scale = Scale::new(ranking.value_type, ranking.base);
+    let with_module = has_module_column(ranking);
+    let names: Vec<String> =
+        ranking.rows.iter().map(|row| printable(&row_name(row, ranking.merge_by)).into()).collect();
+    let modules: Vec<String> =
+        ranking.rows.iter().map(|row| row.place.module.map(printable).unwrap_or_default().into()).collect();
+    let numbers: Vec<[String; 4]> = ranking.rows.iter().map(|row| numbers(row, &scale)).collect();
+    let header = header(&scale);
+
+    let rank_width = ranking.rows.len().to_string().len();
+    let numbers_width: usize =
+        (0..4).map(|column| widest(header[column].chars().count(), &numbers, column) + GAP).sum();
+    let room = columns.saturating_sub(rank_width + GAP + numbers_width);
+    let (name_room, module_room) = rooms(room, &names, if with_module { &modules } else { &[] });
+
+    let mut builder = Builder::with_capacity(ranking.rows.len() + 1, 7);
+    let mut first = vec!["#", subject(ranking.merge_by)];
+    first.extend(with_module.then_some("module"));
+    first.extend(header.iter().map(String::as_str));
+    builder.push_record(first);
+    for (index, numbers) in numbers.into_iter().enumerate() {
+        let mut record = vec![ranking.rows[index].rank.to_string(), cut_middle(&names[index], name_room).into_owned()];
+        record.extend(with_module.then(|| cut_middle(&modules[index], module_room).into_owned()));
+        record.extend(numbers);
+        builder.push_record(record);
+    }
+    let mut table = builder.build();
+    let names_end = 2 + usize::from(with_module);
+    table.with(Style::blank().remove_vertical().remove_horizontals());
+    table.with(Padding::new(0, GAP, 0, 0));
+    table.modify(Columns::last(), Padding::zero());
+    table.modify(Columns::first(), Alignment::right());
+    table.modify(Columns::new(names_end..), Alignment::right());
+    table
+}
+
+fn header(scale: &Scale) -> [String; 4] {
+    let with_unit = |name: &str| if scale.unit.is_empty() { name.to_owned() } else { format!("{name} {}", scale.unit) };
+    ["self %".to_owned(), with_unit("self"), "total %".to_owned(), with_unit("total")]
+}
+
+fn numbers(row: &Row<'_>, scale: &Scale) -> [String; 4] {
+    [percent(row.self_share), scale.number(row.self_value), percent(row.total_share), scale.number(row.total_value)]
+}
+
+fn widest(header: usize, numbers: &[[String; 4]], column: usize) -> usize {
+    numbers.iter().map(|row| row[column].len()).max().unwrap_or(0).max(header)
+}
+
+/// Columns for names and modules: as wide as needed if that fits; else modules get up to a quarter, names the rest.
+fn rooms(room: usize, names: &[String], modules: &[String]) -> (usize, usize) {
+    let widest = |texts: &[String], header| texts.iter().map(|text| width(text)).max().unwrap_or(0).max(header);
+    let name = widest(names, "function".len());
+    if modules.is_empty() {
+        return (name.min(room.max(LEAST_NAME)), 0);
+    }
+    let module = widest(modules, "module".len());
+    let room = room.saturating_sub(GAP);
+    let module = module.min((room / 4).max(8).max(room.saturating_sub(name)));
+    (name.min(room.saturating_sub(module).max(LEAST_NAME)), module)
+}
+
+fn colour(table: &mut Table, ranking: &Ranking<'_>) {
+    let self_column = 2 + usize::from(has_module_column(ranking));
+    table.modify(Rows::first(), Color::BOLD);
+    if self_column == 3 {
+        table.modify(Columns::one(2).not(Rows::first()), Color::new("\x1b[2m", "\x1b[22m"));
+    }
+    for (index, row) in ranking.rows.iter().enumerate() {
+        let colour = match row.self_share.abs() {
+            HOT.. => Color::FG_RED | Color::BOLD,
+            WARM.. => Color::FG_YELLOW,
+            _ => continue,
+        };
+        table.modify(Cell::new(index + 1, self_column), colour);
+    }
+}
