@@ -36,8 +36,10 @@ mod target;
 
 pub use attr::{Event, MAX_USER_STACK_BYTES};
 pub use error::Error;
+pub(crate) use error::paranoid;
 pub use launch::Launched;
 pub use open::{DEFAULT_FREQUENCY, DEFAULT_TASK_CLOCK_FREQUENCY, Note};
+pub(crate) use proc::{descendants, tasks};
 pub use session::{
     Binding, DEFAULT_RING_BYTES, DEFAULT_STACK_RING_BYTES, Ended, Loss, Options, Session, Setup, Stats, Targets, Until,
 };

@@ -135,7 +135,7 @@ fn exec_reason(source: &io::Error) -> String {
 }
 
 /// The setting of `kernel.perf_event_paranoid`, for messages.
-pub(super) fn paranoid() -> String {
+pub(crate) fn paranoid() -> String {
     std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid")
         .map_or_else(|_| "not readable".to_owned(), |text| text.trim().to_owned())
 }

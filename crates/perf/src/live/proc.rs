@@ -37,7 +37,7 @@ pub(super) fn is_alive(pid: i32) -> bool {
 }
 
 /// The ids of a process's threads, in the kernel's order (main thread first).
-pub(super) fn tasks(pid: u32) -> Vec<u32> {
+pub(crate) fn tasks(pid: u32) -> Vec<u32> {
     numbers(&format!("/proc/{pid}/task"))
 }
 
@@ -47,7 +47,7 @@ pub(super) fn processes() -> Vec<u32> {
 }
 
 /// All processes below `roots`, children of children included, without the roots themselves.
-pub(super) fn descendants(roots: &[u32]) -> Vec<u32> {
+pub(crate) fn descendants(roots: &[u32]) -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for pid in processes() {
         if let Some(parent) = parent(pid) {

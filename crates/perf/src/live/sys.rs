@@ -3,8 +3,9 @@
 
 use perf_event_open_sys as perf;
 use perf_event_open_sys::bindings::{self, perf_event_attr, perf_event_mmap_page};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr;
@@ -46,6 +47,15 @@ pub(super) fn event_id(event: BorrowedFd<'_>) -> io::Result<u64> {
     // SAFETY: the kernel writes one u64 to where `id` lives.
     check(unsafe { perf::ioctls::ID(event.as_raw_fd(), &mut id) })?;
     Ok(id)
+}
+
+/// The descriptor of a counter. The `perf_event` crate lets programs that are run inherit it: that is taken back.
+pub(crate) fn counter_file(counter: perf_event::Counter) -> io::Result<File> {
+    // SAFETY: the counter gives up its descriptor, from here on it is ours alone.
+    let file = File::from(unsafe { OwnedFd::from_raw_fd(counter.into_raw_fd()) });
+    // SAFETY: fcntl on an open descriptor with an integer argument.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    Ok(file)
 }
 
 /// Lets `event` write into the ring of `owner`.
