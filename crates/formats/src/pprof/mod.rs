@@ -1,0 +1,76 @@
+//! pprof's protobuf format ([profile.proto](https://github.com/google/pprof/blob/main/proto/profile.proto)), which is
+//! also what burnmark records.
+//!
+//! Reading takes two steps, because samples usually come first in a file and what they refer to last: [`collect`] walks
+//! the file as a stream and keeps its tables and, packed, its samples; [`build`] makes the profile from them.
+//!
+//! A burnmark recording's samples have the labels of [`keys`]. Metadata that pprof has no field for is kept in comments
+//! `burnmark.KEY=VALUE` (see [`comments`]). An index of 0 into the string table means "not there"; an empty text that *is*
+//! there has an index of its own.
+
+mod build;
+mod collect;
+mod comments;
+mod prune;
+mod sniff;
+mod wire;
+mod write;
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;
+
+use burnmark_model::Parsed;
+use prost::Message;
+
+use crate::{Error, Input, ReadOptions};
+
+pub(crate) use sniff::sniff;
+pub(crate) use write::write;
+
+/// Label keys that are columns of the profile.
+mod keys {
+    /// The thread's name, a text.
+    pub(super) const THREAD: &str = "thread";
+    /// The thread's tid, a number.
+    pub(super) const TID: &str = "tid";
+    /// The process's pid, a number.
+    pub(super) const PID: &str = "pid";
+    /// The process's name, a text.
+    pub(super) const COMM: &str = "comm";
+    /// When the sample was taken, a number in nanoseconds.
+    pub(super) const TIME: &str = "end_timestamp_ns";
+    /// The unit of [`TIME`].
+    pub(super) const NANOSECONDS: &str = "nanoseconds";
+}
+
+/// A location with its lines. As in the `pprof` crate, with the columns that profile.proto has had since 2023.
+#[derive(Clone, PartialEq, Message)]
+struct Location {
+    #[prost(uint64, tag = "1")]
+    id: u64,
+    #[prost(uint64, tag = "2")]
+    mapping_id: u64,
+    #[prost(uint64, tag = "3")]
+    address: u64,
+    #[prost(message, repeated, tag = "4")]
+    line: Vec<Line>,
+}
+
+/// A function at a location, and the place in it.
+#[derive(Clone, PartialEq, Message)]
+struct Line {
+    #[prost(uint64, tag = "1")]
+    function_id: u64,
+    #[prost(int64, tag = "2")]
+    line: i64,
+    #[prost(int64, tag = "3")]
+    column: i64,
+}
+
+/// Reads a pprof file.
+pub(crate) fn read(input: Input, options: &ReadOptions) -> Result<Parsed, Error> {
+    let raw = collect::collect(input.into_reader(options), options.max_decompressed)?;
+    build::build(raw)
+}
