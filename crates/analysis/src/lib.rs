@@ -37,6 +37,11 @@ mod summary;
 mod tree;
 mod weights;
 
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod testing;
+
 pub use error::Error;
 pub use filter::{Filter, ThreadSelector, filter};
 pub use place::{FrameKind, MergeBy, Place};

@@ -51,6 +51,8 @@ pub struct Summary<'p> {
     pub event: Option<&'p str>,
     /// What the recorder says a reader should know.
     pub notes: &'p [String],
+    /// The value type that shares and the self values of modules are of.
+    pub value_type: &'p ValueType,
     /// Modules with samples in code that has no name, those with the most first.
     pub unsymbolized: Vec<UnsymbolizedModule<'p>>,
     /// All value types with their sums.
@@ -78,6 +80,7 @@ pub fn summarize(profile: &Profile, value: usize) -> Result<Summary<'_>, Error> 
         complete_share: complete.map(|complete| complete as f64 / samples as f64),
         event: meta.event.as_deref(),
         notes: &meta.notes,
+        value_type: &profile.value_types[value],
         unsymbolized: unsymbolized(profile, value),
         values: (0..profile.value_types.len())
             .map(|column| ValueTotal { value_type: &profile.value_types[column], total: profile.samples.total(column) })
