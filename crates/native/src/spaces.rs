@@ -126,10 +126,10 @@ impl Spaces {
         space.since = time;
         space.inherited = None;
         // The maps were read after this exec, so what children forked before it inherited is not theirs.
-        if let Some(loaded_at) = space.loaded_at.filter(|loaded_at| *loaded_at >= time) {
+        if space.loaded_at.is_some_and(|loaded_at| loaded_at >= time) {
             for child in self.spaces.values_mut() {
-                if child.inherited.is_some_and(|(parent, forked)| parent == pid && forked < time) {
-                    let foreign = |mapping: &Mapping| mapping.loaded && mapping.time == loaded_at;
+                if let Some((_, forked)) = child.inherited.filter(|(parent, forked)| *parent == pid && *forked < time) {
+                    let foreign = |mapping: &Mapping| mapping.loaded && mapping.time == forked;
                     Arc::make_mut(&mut child.mappings).retain(|_, mapping| !foreign(mapping));
                     child.inherited = None;
                 }
@@ -193,11 +193,13 @@ fn at(space: &Space, time: u64) -> (Arc<Mappings>, bool) {
         return (Arc::new(then.collect()), false);
     }
     let inherited = space.loaded_at.is_some_and(|loaded_at| loaded_at > time);
-    if space.latest <= time {
-        return (space.mappings.clone(), inherited);
+    if space.latest <= time && !inherited {
+        return (space.mappings.clone(), false);
     }
     let known = |mapping: &Mapping| mapping.loaded || mapping.time <= time;
-    let then = space.mappings.iter().filter(|(_, mapping)| known(mapping)).map(|(start, mapping)| (*start, *mapping));
+    let then = space.mappings.iter().filter(|(_, mapping)| known(mapping));
+    // The child has what was loaded from its fork on, and not from when it was read: what it maps itself wins.
+    let then = then.map(|(start, mapping)| (*start, Mapping { time: mapping.time.min(time), ..*mapping }));
     (Arc::new(then.collect()), inherited)
 }
 

@@ -11,6 +11,7 @@ use object::{Object, ObjectSection};
 
 use super::demangle::Demangler;
 use super::elf::Elf;
+use super::units::Units;
 
 /// Debug information that would take more memory than this when decompressed is not read.
 const MOST_DECOMPRESSED: u64 = 8 << 30;
@@ -27,6 +28,7 @@ type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 pub(super) struct Sections<'a> {
     sections: gimli::DwarfSections<Cow<'a, [u8]>>,
     endian: RunTimeEndian,
+    units: Units,
 }
 
 impl<'a> Sections<'a> {
@@ -37,16 +39,19 @@ impl<'a> Sections<'a> {
         let load = |id: gimli::SectionId| -> Result<Cow<'a, [u8]>, gimli::Error> {
             Ok(section(elf, id.name(), &mut budget).unwrap_or_default())
         };
-        let sections = gimli::DwarfSections::load(load).ok()?;
+        let mut sections = gimli::DwarfSections::load(load).ok()?;
+        // The table of addresses is often incomplete, and what the units themselves tell is what [`Units`] has checked.
+        sections.debug_aranges = Cow::Borrowed(&[][..]).into();
         let endian = if elf.file.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
-        Some(Self { sections, endian })
+        let units = guarded(|| Units::parse(&sections.borrow(|section| EndianSlice::new(section, endian))))?;
+        Some(Self { sections, endian, units })
     }
 
     /// A lookup of its own for each thread: it caches what it parses. `None` if the information is damaged.
     pub(super) fn lookup(&self) -> Option<Lookup<'_>> {
-        let dwarf = self.sections.borrow(|section| EndianSlice::new(section, self.endian));
-        let context = guarded(|| Context::from_dwarf(dwarf).ok())?;
-        Some(Lookup { context, files: HashMap::default() })
+        let dwarf = Arc::new(self.sections.borrow(|section| EndianSlice::new(section, self.endian)));
+        let context = guarded(|| Context::from_arc_dwarf(dwarf.clone()).ok())?;
+        Some(Lookup { context, dwarf, units: &self.units, files: HashMap::default() })
     }
 }
 
@@ -77,14 +82,17 @@ pub(super) struct DebugFunction<'a> {
 /// Looks addresses up in one file's debug information.
 pub(super) struct Lookup<'a> {
     context: Context<Slice<'a>>,
+    dwarf: Arc<gimli::Dwarf<Slice<'a>>>,
+    units: &'a Units,
     files: HashMap<Box<str>, Arc<str>, RandomState>,
 }
 
 impl<'a> Lookup<'a> {
     /// The functions at a virtual address, innermost first; empty if nothing is known or it is damaged.
     pub(super) fn find(&mut self, address: u64) -> Vec<DebugFunction<'a>> {
-        let Self { context, files } = self;
-        guarded(|| find(context, files, address)).unwrap_or_default()
+        let Self { context, dwarf, units, files } = self;
+        let find = || if units.are_fit(dwarf, address) { find(context, files, address) } else { None };
+        guarded(find).unwrap_or_default()
     }
 }
 

@@ -32,7 +32,8 @@ impl<'a> Elf<'a> {
         let file = object::File::parse(bytes).ok()?;
         let loads = file.segments().map(|segment| {
             let (offset, file_size) = segment.file_range();
-            let executable = matches!(segment.flags(), SegmentFlags::Elf { p_flags, .. } if (p_flags & elf::PF_X).0 != 0);
+            let executable =
+                matches!(segment.flags(), SegmentFlags::Elf { p_flags, .. } if (p_flags & elf::PF_X).0 != 0);
             Load { offset, file_size, address: segment.address(), executable }
         });
         let loads = loads.collect();

@@ -7,7 +7,9 @@ mod files;
 mod kallsyms;
 mod module;
 mod plt;
+mod starts;
 mod table;
+mod units;
 mod vdso;
 
 use std::sync::Arc;
@@ -47,3 +49,6 @@ pub(crate) struct Request {
     pub(crate) address: u64,
     pub(crate) is_return: bool,
 }
+
+#[cfg(test)]
+mod tests;

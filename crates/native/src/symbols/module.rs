@@ -10,6 +10,7 @@ use super::debug::{self, Lookup, Sections};
 use super::demangle::{Demangler, Name, is_mangled};
 use super::elf::Elf;
 use super::files::{FileFinder, Mapped};
+use super::starts::Starts;
 use super::table::{Symbol, SymbolTable};
 use super::{Located, Named, Request, vdso};
 use crate::finish::Progress;
@@ -134,7 +135,8 @@ fn with_image(module: &ModuleRow, bytes: &[u8], requests: &[Request], wanted: Wa
         (true, false) => SymbolState::Exported,
         (true, true) => SymbolState::Missing("the file is stripped".into()),
     };
-    let image = Image { bytes, table: elf.table(symbols), elf, sections };
+    let table = elf.table(symbols);
+    let image = Image { bytes, starts: Starts::of(&elf, &table), table, elf, sections };
     let located = image.locate_all(requests, wanted);
     let build_id = image.elf.build_id().unwrap_or(&module.build_id).to_vec();
     Some(Symbolized { located, build_id, is_virtual: true, state })
@@ -179,6 +181,7 @@ struct Image<'a> {
     elf: Elf<'a>,
     table: SymbolTable<'a>,
     sections: Option<Sections<'a>>,
+    starts: Option<Starts<'a>>,
 }
 
 impl Image<'_> {
@@ -232,8 +235,10 @@ impl Worker<'_> {
             functions.truncate(1);
         }
         let Some(outermost) = functions.first_mut() else {
-            let functions = symbol.map(|symbol| self.by_symbol(&symbol)).into_iter().collect();
-            return Located { address, functions, starts_thread: false };
+            let functions: Vec<Named> = symbol.map(|symbol| self.by_symbol(&symbol)).into_iter().collect();
+            let starts = |starts: &Starts<'_>| starts.contain(asked);
+            let starts_thread = functions.is_empty() && self.image.starts.as_ref().is_some_and(starts);
+            return Located { address, functions, starts_thread };
         };
         // Debug information may lack the name, or have the plain one only where the linker's tells namespace and types.
         if let Some(symbol) = symbol.filter(|symbol| is_mangled(symbol.name)) {

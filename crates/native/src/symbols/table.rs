@@ -48,10 +48,6 @@ impl<'a> SymbolTable<'a> {
         Self { symbols, highest_end }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.symbols.is_empty()
-    }
-
     /// The innermost symbol that covers the address.
     pub(crate) fn find(&self, address: u64) -> Option<&Symbol<'a>> {
         let mut index = self.symbols.partition_point(|symbol| symbol.address <= address);

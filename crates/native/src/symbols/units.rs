@@ -1,0 +1,132 @@
+//! Which units of debug information may be read for an address.
+//!
+//! addr2line follows inlined functions by recursion and keeps every range it meets. For what compilers write that is
+//! right; made-up debug information of a few megabytes could overflow the stack, or fill the memory. So every unit that
+//! an address leads to is walked once before addr2line sees it, without recursion.
+
+use std::sync::OnceLock;
+
+use gimli::{Reader, Unit};
+
+/// Deepest nesting of entries in a unit. Compilers stay below 100.
+const DEEPEST: isize = 2000;
+
+/// Units that one address may lie in. More than one is rare.
+const MOST_UNITS: usize = 32;
+
+/// The units of a file, by address. Shared by threads.
+pub(super) struct Units {
+    /// Start, end, and index of the unit, sorted by start; with the highest end so far.
+    ranges: Vec<(u64, u64, usize, u64)>,
+    /// Units that don't tell their ranges: addr2line finds those in their lines.
+    anywhere: Vec<usize>,
+    /// Offset of each unit's header, and whether the unit is fit to be read.
+    units: Vec<(gimli::DebugInfoOffset, OnceLock<bool>)>,
+}
+
+impl Units {
+    /// Reads the headers of all units. `None` if they are damaged.
+    pub(super) fn parse<R: Reader<Offset = usize>>(dwarf: &gimli::Dwarf<R>) -> Option<Self> {
+        let mut index = Self { ranges: Vec::new(), anywhere: Vec::new(), units: Vec::new() };
+        let mut headers = dwarf.units();
+        // addr2line goes no further than the first damaged header either, and units it can't read it leaves out.
+        while let Ok(Some(header)) = headers.next() {
+            let Some(offset) = header.debug_info_offset() else { continue };
+            let Ok(unit) = dwarf.unit(header) else { continue };
+            let number = index.units.len();
+            index.units.push((offset, OnceLock::new()));
+            if !index.add_ranges(dwarf, &unit, number)? && unit.line_program.is_some() {
+                index.anywhere.push(number);
+            }
+        }
+        index.ranges.sort_unstable();
+        let mut highest = 0;
+        for range in &mut index.ranges {
+            highest = range.1.max(highest);
+            range.3 = highest;
+        }
+        Some(index)
+    }
+
+    /// Whether the unit has ranges; `None` if there are more in all than a file may have.
+    fn add_ranges<R: Reader<Offset = usize>>(
+        &mut self,
+        dwarf: &gimli::Dwarf<R>,
+        unit: &Unit<R>,
+        number: usize,
+    ) -> Option<bool> {
+        let mut any = false;
+        let Ok(mut ranges) = dwarf.unit_ranges(unit) else { return Some(false) };
+        while let Ok(Some(range)) = ranges.next() {
+            if range.begin < range.end {
+                if self.ranges.len() == MOST_RANGES {
+                    return None;
+                }
+                self.ranges.push((range.begin, range.end, number, 0));
+                any = true;
+            }
+        }
+        Some(any)
+    }
+
+    /// Whether all units that the address may lie in are fit to be read.
+    pub(super) fn are_fit<R: Reader<Offset = usize>>(&self, dwarf: &gimli::Dwarf<R>, address: u64) -> bool {
+        let after = self.ranges.partition_point(|range| range.0 <= address);
+        let mut covering = self.anywhere.clone();
+        for (steps, range) in self.ranges[..after].iter().rev().enumerate() {
+            if range.3 <= address {
+                break;
+            }
+            if range.1 > address {
+                covering.push(range.2);
+            }
+            // Far more overlapping ranges than any linker leaves.
+            if steps > 100_000 || covering.len() > self.anywhere.len() + MOST_UNITS {
+                return false;
+            }
+        }
+        covering.into_iter().all(|unit| {
+            let (offset, fit) = &self.units[unit];
+            *fit.get_or_init(|| is_fit(dwarf, *offset).unwrap_or(false))
+        })
+    }
+}
+
+/// Ranges of units in a file. Chromium has fewer than a million.
+const MOST_RANGES: usize = 1 << 24;
+
+/// Walks a unit: its entries nest as far as compilers nest them, and the lists of ranges it names are no longer together
+/// than the sections they are in (with some sharing).
+fn is_fit<R: Reader<Offset = usize>>(dwarf: &gimli::Dwarf<R>, offset: gimli::DebugInfoOffset) -> gimli::Result<bool> {
+    let unit = dwarf.unit(dwarf.debug_info.header_from_offset(offset)?)?;
+    let mut budget = MOST_RANGES_SHARED;
+    let mut entries = unit.entries_raw(None)?;
+    while !entries.is_empty() {
+        if entries.next_depth() > DEEPEST {
+            return Ok(false);
+        }
+        let Some(abbreviation) = entries.read_abbreviation()? else { continue };
+        if !abbreviation.attributes().iter().any(|attribute| attribute.name() == gimli::DW_AT_ranges) {
+            entries.skip_attributes(abbreviation.attributes())?;
+            continue;
+        }
+        for specification in abbreviation.attributes() {
+            let attribute = entries.read_attribute(*specification)?;
+            if attribute.name() != gimli::DW_AT_ranges {
+                continue;
+            }
+            let Some(list) = dwarf.attr_ranges_offset(&unit, attribute.value())? else { continue };
+            let mut ranges = dwarf.ranges(&unit, list)?;
+            while ranges.next()?.is_some() {
+                budget -= 1;
+                if budget == 0 {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Ranges that one unit's entries may name together: 32 bytes of memory each.
+const MOST_RANGES_SHARED: u32 = 1 << 23;
