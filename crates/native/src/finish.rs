@@ -135,6 +135,8 @@ fn look_up<'a>(
         looked.modules[module] = Some(ModuleSymbols { build_id, is_virtual, state });
     }
     look_up_kernel(recording, finder, &mut looked);
+    // Those of the kernel, and of no module.
+    progress.done.store(recording.frames.len(), Ordering::Relaxed);
     looked
 }
 
@@ -301,8 +303,8 @@ impl<'a> Builder<'a> {
                 start_line: 0,
             };
             let function = Some(self.profile.functions.intern(function));
-            let Frame { line, column, .. } = Frame { line: named.line, column: named.column, ..EMPTY };
-            let frame = Frame { function, module, address, line, column, inline_depth: depth };
+            let frame =
+                Frame { function, module, address, line: named.line, column: named.column, inline_depth: depth };
             frames.push(self.profile.frames.intern(frame));
         }
         if located.functions.is_empty() {

@@ -309,10 +309,10 @@ impl Recorder {
     fn user_frame(&mut self, pid: i32, address: u64, is_return: bool) -> Option<u32> {
         let generation = self.spaces.generation();
         let slot = (address ^ (address >> 12) ^ ((pid as u64) << 5)) as usize % CACHE_SLOTS;
-        if let Some(hit) = self.cache[slot] {
-            if (hit.generation, hit.address, hit.pid, hit.is_return) == (generation, address, pid, is_return) {
-                return Some(hit.frame);
-            }
+        if let Some(hit) = self.cache[slot]
+            && (hit.generation, hit.address, hit.pid, hit.is_return) == (generation, address, pid, is_return)
+        {
+            return Some(hit.frame);
         }
         // A call at the very end of a mapping returns to the first byte after it.
         let asked = if is_return { address.wrapping_sub(1) } else { address };
@@ -426,10 +426,10 @@ impl Recorder {
         }
         let process = process.row?;
         let thread = self.threads.get_mut(&tid)?;
-        if let Some((row, made_for)) = thread.row {
-            if made_for == process {
-                return Some(row);
-            }
+        if let Some((row, made_for)) = thread.row
+            && made_for == process
+        {
+            return Some(row);
         }
         let row = ThreadRow { process, tid, name: thread.name.clone() };
         let row = intern(&mut self.thread_ids, &mut self.recording.threads, row)?;

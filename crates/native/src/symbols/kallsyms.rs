@@ -113,7 +113,9 @@ impl Kallsyms {
         let rank = |symbol: &KernelSymbol| {
             let name = name(symbol);
             let underscores = name.iter().take_while(|byte| **byte == b'_').count();
-            (symbol.binding, std::cmp::Reverse(underscores), name.len())
+            // Position-independent code of early boot has a second name.
+            let is_alias = name.starts_with(b"__pi_");
+            (!is_alias, symbol.binding, std::cmp::Reverse(underscores), name.len())
         };
         symbols.sort_by(|a, b| a.address.cmp(&b.address).then_with(|| rank(b).cmp(&rank(a))));
         symbols.dedup_by_key(|symbol| symbol.address);

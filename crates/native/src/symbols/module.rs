@@ -241,10 +241,10 @@ impl Worker<'_> {
             return Located { address, functions, starts_thread };
         };
         // Debug information may lack the name, or have the plain one only where the linker's tells namespace and types.
-        if let Some(symbol) = symbol.filter(|symbol| is_mangled(symbol.name)) {
-            if !outermost.name.as_deref().is_some_and(is_mangled) {
-                outermost.name = Some(symbol.name.to_vec().into());
-            }
+        if let Some(symbol) = symbol.filter(|symbol| is_mangled(symbol.name))
+            && !outermost.name.as_deref().is_some_and(is_mangled)
+        {
+            outermost.name = Some(symbol.name.to_vec().into());
         }
         let fallback = symbol.map_or(b"".as_slice(), |symbol| symbol.name);
         if outermost.name.is_none() && fallback.is_empty() {

@@ -1,5 +1,9 @@
 //! Names, files and lines against binutils and LLVM, of programs built here.
 
+mod hostile;
+mod kernel;
+mod layouts;
+
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
