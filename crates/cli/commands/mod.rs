@@ -1,0 +1,9 @@
+//! One file per command.
+
+pub(crate) mod convert;
+pub(crate) mod demo;
+pub(crate) mod flame;
+pub(crate) mod info;
+pub(crate) mod record;
+pub(crate) mod shell;
+pub(crate) mod top;

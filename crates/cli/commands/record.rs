@@ -1,0 +1,88 @@
+//! `burnmark record`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use burnmark_model::Profile;
+use burnmark_perf::live;
+
+use crate::args::{BindingChoice, EventChoice, RecordArgs};
+use crate::commands::top;
+use crate::save::{self, SaveOptions};
+use crate::session::{self, Options, What};
+use crate::{open, output};
+
+/// Records, writes the recording, prints the table.
+pub(crate) fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
+    save::check_name(&args.output, None)?;
+    let what = match args.command.split_first() {
+        Some((program, rest)) => What::Command(command(program, rest)),
+        None => What::Pids(args.pid.clone()),
+    };
+    let profile = record(Options {
+        what,
+        duration: args.duration,
+        frequency: args.frequency.map(u64::from),
+        event: match args.event {
+            EventChoice::Auto => None,
+            EventChoice::Cycles => Some(live::Event::Cycles),
+            EventChoice::CpuClock => Some(live::Event::CpuClock),
+        },
+        binding: match args.bind {
+            BindingChoice::Auto => live::Binding::Auto,
+            BindingChoice::Cpu => live::Binding::Cpu,
+            BindingChoice::Task => live::Binding::Task,
+        },
+        children: !args.no_children,
+        keep_args: args.keep_args,
+        output: args.output.clone(),
+    })?;
+    let profile = open::filtered(profile, &args.filter, &[], None)?;
+    top::print(&profile, &args.table, &args.filter)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn command(program: &OsString, arguments: &[OsString]) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command.args(arguments);
+    command
+}
+
+/// Attaches to one process for a while.
+pub(crate) fn attach(pid: u32, duration: Duration, output: PathBuf) -> Options {
+    Options {
+        what: What::Pids(vec![pid]),
+        duration: Some(duration),
+        frequency: None,
+        event: None,
+        binding: live::Binding::Auto,
+        children: true,
+        keep_args: false,
+        output,
+    }
+}
+
+/// Records and writes the recording where the options say.
+pub(crate) fn record(options: Options) -> anyhow::Result<Profile> {
+    session::finish_interrupted(&options.output)?;
+    let path = options.output.clone();
+    let recorded = session::record(options)?;
+    let name = path.display().to_string();
+    output::print_warnings(&name, &recorded.parsed.warnings);
+    let profile = &recorded.parsed.profile;
+    if save::is_pprof(&path) {
+        session::write(profile, &path)?;
+    } else {
+        save::keep_old(&path)?;
+        save::save(profile, &path, &SaveOptions::plain(profile, &name))?;
+    }
+    if let Some(exit) = recorded.exit.filter(|exit| !exit.success()) {
+        output::say(&format!("note: the command ended with {exit}"));
+    }
+    if !output::is_stdout(&path) {
+        output::say(&format!("wrote {name} ({} samples)", profile.samples.len()));
+    }
+    recorded.discard_spool()
+}

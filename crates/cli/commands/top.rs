@@ -1,0 +1,80 @@
+//! `burnmark top`.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use burnmark_analysis::{MergeBy, RankBy, RankOptions, rank, summarize};
+use burnmark_model::Profile;
+use burnmark_report::TableForm;
+
+use crate::args::{By, FilterArgs, TableArgs, TopArgs};
+use crate::{machine, open, output, save};
+
+/// Width of a table that does not go to a terminal.
+const WIDTH: usize = 120;
+
+/// Reads a profile and prints its table.
+pub(crate) fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
+    let opened = open::open(&args.input)?;
+    let profile = open::filtered(opened.profile, &args.filter, &args.input.pid, None)?;
+    print(&profile, &args.table, &args.filter)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the table of a profile that was filtered.
+pub(crate) fn print(profile: &Profile, table: &TableArgs, filter: &FilterArgs) -> anyhow::Result<()> {
+    let value = open::value(profile, filter.value.as_deref())?;
+    let ranking = rank(profile, &rank_options(value, table, filter))?;
+    let summary = summarize(profile, value)?;
+    let form = form(table);
+    let mut text = burnmark_report::top(profile, &ranking, &summary, &form);
+    if matches!(form, TableForm::Terminal { .. } | TableForm::Markdown) {
+        text.push_str(&counted(profile, &form));
+    }
+    output::print(&text)
+}
+
+/// What was counted beside the samples; nothing for profiles without counters.
+fn counted(profile: &Profile, form: &TableForm) -> String {
+    let counters = machine::counters(&profile.meta);
+    match (counters.is_empty(), form) {
+        (true, _) => String::new(),
+        (false, TableForm::Markdown) => format!("\nCounted: {}.\n", counters.join("; ")),
+        (false, _) => format!("counted: {}\n", counters.join("; ")),
+    }
+}
+
+/// How to rank, as the arguments say.
+pub(crate) fn rank_options(value: usize, table: &TableArgs, filter: &FilterArgs) -> RankOptions {
+    RankOptions {
+        value,
+        merge_by: filter.merge_by.map_or(MergeBy::Function, open::merge_choice),
+        by: match table.by {
+            By::SelfValue => RankBy::SelfValue,
+            By::Total => RankBy::Total,
+        },
+        limit: save::table_rows(Some(table.limit)),
+        min_share: table.min_share.unwrap_or_default(),
+    }
+}
+
+fn form(table: &TableArgs) -> TableForm {
+    let stdout = std::io::stdout();
+    match (table.md, table.csv, table.json) {
+        (true, _, _) => TableForm::Markdown,
+        (_, true, _) => TableForm::Csv,
+        (_, _, true) => TableForm::Json,
+        _ => TableForm::Terminal { width: terminal_width(), colours: output::colours(&stdout) },
+    }
+}
+
+/// Columns of the terminal on standard output; a fixed width where there is none.
+fn terminal_width() -> usize {
+    if !std::io::stdout().is_terminal() {
+        return WIDTH;
+    }
+    match terminal_size::terminal_size() {
+        Some((width, _)) if width.0 > 0 => usize::from(width.0),
+        _ => WIDTH,
+    }
+}

@@ -1,0 +1,215 @@
+//! Writing a profile in the form that a file's name asks for.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use burnmark_analysis::{MergeBy, RankOptions, rank, summarize};
+use burnmark_formats::{Format, WriteOptions};
+use burnmark_model::Profile;
+
+use crate::args::{DEFAULT_ROWS, FlameLook, OutputFormat};
+use crate::output;
+
+/// Where a recording goes, and what is read, when nothing else is said.
+pub(crate) const DEFAULT_RECORDING: &str = "burnmark.pb.gz";
+
+/// What to write, beyond the profile.
+pub(crate) struct SaveOptions {
+    /// Format; taken from the file's name if not given.
+    pub(crate) format: Option<OutputFormat>,
+    /// Value type to write, for formats that hold one.
+    pub(crate) value: usize,
+    /// Whether the user chose the value type.
+    pub(crate) value_chosen: bool,
+    /// Ranking, for tables; its `value` is taken from here.
+    pub(crate) rank: RankOptions,
+    /// What one frame of a flame graph is.
+    pub(crate) merge_by: Option<MergeBy>,
+    /// For flame graphs.
+    pub(crate) look: FlameLook,
+    /// Smallest share of a frame in a flame graph, as a fraction.
+    pub(crate) min_share: Option<f64>,
+    /// Deepest level of a flame graph.
+    pub(crate) max_depth: Option<usize>,
+    /// What the profile is of, for titles.
+    pub(crate) name: String,
+}
+
+impl SaveOptions {
+    /// Everything as it is when nothing is asked for.
+    pub(crate) fn plain(profile: &Profile, name: &str) -> Self {
+        Self {
+            format: None,
+            value: profile.default_value,
+            value_chosen: false,
+            rank: RankOptions { limit: table_rows(None), ..RankOptions::default() },
+            merge_by: None,
+            look: FlameLook::default(),
+            min_share: None,
+            max_depth: None,
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// Whether the file's name asks for a recording's own format.
+pub(crate) fn is_pprof(path: &Path) -> bool {
+    by_name(path, None).is_ok_and(|(format, _)| format == OutputFormat::Pprof) && !output::is_stdout(path)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// The format and compression that a file's name asks for.
+fn by_name(path: &Path, format: Option<OutputFormat>) -> anyhow::Result<(OutputFormat, Compression)> {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let (stem, compression) = match (name.strip_suffix(".gz"), name.strip_suffix(".zst")) {
+        (Some(stem), _) => (stem, Compression::Gzip),
+        (_, Some(stem)) => (stem, Compression::Zstd),
+        _ => (name.as_str(), Compression::None),
+    };
+    if let Some(format) = format {
+        return Ok((format, compression));
+    }
+    let extension = stem.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let format = match extension {
+        "pb" | "pprof" => OutputFormat::Pprof,
+        "folded" | "collapsed" | "txt" => OutputFormat::Folded,
+        "svg" => OutputFormat::Svg,
+        "md" => OutputFormat::Md,
+        "csv" => OutputFormat::Csv,
+        "json" => OutputFormat::Json,
+        _ if output::is_stdout(path) => bail!("standard output has no extension: say the format with --to"),
+        _ => bail!(
+            "{}: the extension says no format that can be written: use .pb.gz, .folded, .svg, .md, .csv or .json, or --to",
+            path.display()
+        ),
+    };
+    Ok((format, compression))
+}
+
+/// Checks that [`save`] will understand the file's name, before any work is done.
+pub(crate) fn check_name(path: &Path, format: Option<OutputFormat>) -> anyhow::Result<()> {
+    by_name(path, format).map(drop)
+}
+
+/// Writes `profile` to `path`, whole or not at all.
+pub(crate) fn save(profile: &Profile, path: &Path, options: &SaveOptions) -> anyhow::Result<()> {
+    let (format, compression) = by_name(path, options.format)?;
+    if matches!(format, OutputFormat::Folded | OutputFormat::Svg) {
+        say_what_is_left_out(profile, options);
+    }
+    output::write_file(path, |out| match compression {
+        Compression::None => write(profile, format, options, out),
+        Compression::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
+            write(profile, format, options, &mut encoder)?;
+            encoder.finish()?;
+            Ok(())
+        }
+        Compression::Zstd => {
+            let mut encoder = zstd::Encoder::new(out, 0)?;
+            write(profile, format, options, &mut encoder)?;
+            encoder.finish()?;
+            Ok(())
+        }
+    })
+    .with_context(|| format!("nothing was written to {}", path.display()))
+}
+
+fn say_what_is_left_out(profile: &Profile, options: &SaveOptions) {
+    let mut names = profile.value_types.iter().map(|value| value.name.as_str()).collect::<Vec<_>>();
+    names.dedup();
+    if names.len() > 1 && !options.value_chosen {
+        let shown = &profile.value_types[options.value];
+        output::say(&format!(
+            "note: this format holds one value type: {}/{} of {}; --value chooses another",
+            shown.name,
+            shown.unit,
+            names.join(", ")
+        ));
+    }
+}
+
+fn write(profile: &Profile, format: OutputFormat, options: &SaveOptions, out: &mut dyn Write) -> anyhow::Result<()> {
+    match format {
+        OutputFormat::Pprof => {
+            burnmark_formats::write(profile, Format::Pprof, &write_options(options), out)?;
+        }
+        OutputFormat::Folded => {
+            burnmark_formats::write(profile, Format::Folded, &write_options(options), out)?;
+        }
+        OutputFormat::Svg => crate::commands::flame::draw(profile, options, out)?,
+        OutputFormat::Md | OutputFormat::Csv | OutputFormat::Json => {
+            let rank_options = RankOptions { value: options.value, ..options.rank.clone() };
+            let ranking = rank(profile, &rank_options)?;
+            let summary = summarize(profile, options.value)?;
+            let form = match format {
+                OutputFormat::Md => burnmark_report::TableForm::Markdown,
+                OutputFormat::Csv => burnmark_report::TableForm::Csv,
+                _ => burnmark_report::TableForm::Json,
+            };
+            out.write_all(burnmark_report::top(profile, &ranking, &summary, &form).as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+fn write_options(options: &SaveOptions) -> WriteOptions {
+    WriteOptions { value: Some(options.value), ..WriteOptions::default() }
+}
+
+/// Moves a file that is in the way of a new recording to `NAME.old.EXT`, as perf does; one that is there already goes.
+pub(crate) fn keep_old(path: &Path) -> anyhow::Result<()> {
+    if output::is_stdout(path) || !path.is_file() {
+        return Ok(());
+    }
+    let old = old_name(path);
+    std::fs::rename(path, &old)
+        .with_context(|| format!("cannot keep the earlier {} as {}", path.display(), old.display()))
+}
+
+fn old_name(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let old = match name.split_once('.') {
+        Some((stem, extensions)) if !stem.is_empty() => format!("{stem}.old.{extensions}"),
+        _ => format!("{name}.old"),
+    };
+    path.with_file_name(old)
+}
+
+/// The ranking of a table written to a file.
+pub(crate) fn table_rows(limit: Option<usize>) -> Option<usize> {
+    match limit {
+        Some(0) => None,
+        Some(limit) => Some(limit),
+        None => Some(DEFAULT_ROWS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_formats() {
+        let of = |name: &str| by_name(Path::new(name), None).ok();
+        assert_eq!(of("a.pb.gz"), Some((OutputFormat::Pprof, Compression::Gzip)));
+        assert_eq!(of("x.y/a.FOLDED"), Some((OutputFormat::Folded, Compression::None)));
+        assert_eq!(of("a.svg.zst"), Some((OutputFormat::Svg, Compression::Zstd)));
+        assert_eq!(of("a"), None);
+        assert_eq!(of("-"), None);
+        assert_eq!(of(".gz"), None);
+    }
+
+    #[test]
+    fn old_recordings_keep_their_extensions() {
+        assert_eq!(old_name(Path::new("d/burnmark.pb.gz")), Path::new("d/burnmark.old.pb.gz"));
+        assert_eq!(old_name(Path::new("plain")), Path::new("plain.old"));
+    }
+}

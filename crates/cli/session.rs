@@ -1,0 +1,321 @@
+//! A recording from its first sample to the file it ends up in: live records go into the recorder, the spool follows,
+//! at the end everything is symbolized and written.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use burnmark_formats::{Format, WriteOptions};
+use burnmark_model::{Meta, Parsed, Profile};
+use burnmark_native::{FileFinder, Recorder, Recording, Spool, SymbolOptions, finish, read_spool};
+use burnmark_perf::counters::{Count, Counters, ProcCounters};
+use burnmark_perf::live::{self, Launched, Session, Targets};
+use burnmark_perf::record::Record;
+
+use crate::{machine, output, progress, save, signals};
+
+/// How often the spool is brought up to date.
+const SPOOL_EVERY: Duration = Duration::from_millis(500);
+
+/// After Ctrl-C a command has this long to end by itself: it got the signal too, and its end belongs to the recording.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What to record.
+pub(crate) enum What {
+    /// Running processes.
+    Pids(Vec<u32>),
+    /// A command, launched here.
+    Command(std::process::Command),
+}
+
+/// How to record.
+pub(crate) struct Options {
+    pub(crate) what: What,
+    pub(crate) duration: Option<Duration>,
+    /// Samples per second and CPU; the library chooses if it is not given.
+    pub(crate) frequency: Option<u64>,
+    pub(crate) event: Option<live::Event>,
+    pub(crate) binding: live::Binding,
+    pub(crate) children: bool,
+    pub(crate) keep_args: bool,
+    /// Where the recording will be: its spool is beside it.
+    pub(crate) output: PathBuf,
+}
+
+/// What was recorded, symbolized and with its spool still there.
+pub(crate) struct Recorded {
+    pub(crate) parsed: Parsed,
+    /// How the command ended, if one was launched and has ended.
+    pub(crate) exit: Option<ExitStatus>,
+    spool: Held,
+}
+
+impl Recorded {
+    /// The recording is safe elsewhere: the spool goes.
+    pub(crate) fn discard_spool(self) -> anyhow::Result<Profile> {
+        self.spool.spool.remove()?;
+        Ok(self.parsed.profile)
+    }
+}
+
+/// A spool that is being written. The lock tells other commands that it is not abandoned.
+struct Held {
+    spool: Spool,
+    _lock: File,
+    failed: bool,
+}
+
+impl Held {
+    fn create(output: &Path) -> anyhow::Result<Self> {
+        let path = spool_of(output);
+        let spool = Spool::create(&path).context("cannot start the recording")?;
+        let lock = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        lock.try_lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(Self { spool, _lock: lock, failed: false })
+    }
+
+    /// A disk that fills up is told once; sampling goes on in memory.
+    fn follow(&mut self, recording: &Recording) {
+        match self.spool.append(recording) {
+            Ok(()) => self.failed = false,
+            Err(error) if !self.failed => {
+                self.failed = true;
+                output::say(&format!("warning: {error}. Sampling goes on; make room before it ends"));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// The spool of a recording that is, or will be, at `path`.
+pub(crate) fn spool_of(path: &Path) -> PathBuf {
+    let is_file = std::fs::metadata(path).map_or(!output::is_stdout(path), |meta| meta.is_file());
+    if !is_file {
+        return std::env::temp_dir().join(format!("burnmark-{}.spool", std::process::id()));
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".spool");
+    path.with_file_name(name)
+}
+
+/// What is counted beside the samples.
+enum Counting {
+    Launched(Counters),
+    Running(ProcCounters),
+}
+
+impl Counting {
+    fn update(&mut self) {
+        if let Self::Running(counters) = self {
+            counters.update();
+        }
+    }
+
+    fn read(&mut self) -> Vec<Count> {
+        self.update();
+        match self {
+            Self::Launched(counters) => counters.read(),
+            Self::Running(counters) => counters.read(),
+        }
+    }
+}
+
+/// Samples until the duration is over, the target is gone, or a signal asks to end; then symbolizes.
+pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
+    let stop = signals::stop_flag()?;
+    let mut meta = machine::meta();
+    meta.command = Some(command_name(&options.what, options.keep_args));
+    let (launched, target, mut counting) = match options.what {
+        What::Pids(pids) => {
+            let counting = Counting::Running(ProcCounters::start(&pids, options.children));
+            (None, live::Target::Pids(pids), counting)
+        }
+        What::Command(command) => {
+            let launched = Launched::spawn(command)?;
+            let pid = launched.pid();
+            (Some(launched), live::Target::Command(pid), Counting::Launched(Counters::open(pid)))
+        }
+    };
+    let mut session = Session::open(&live::Options {
+        follows_children: options.children,
+        event: options.event,
+        frequency: options.frequency,
+        binding: options.binding,
+        ..live::Options::new(target)
+    })?;
+    describe(&session, &mut meta);
+    let mut recorder = Recorder::new(meta);
+    recorder.set_boot_id(&machine::boot_id());
+    let mut spool = Held::create(&options.output)?;
+    let started = match launched {
+        Some(launched) => launched.start(&mut session).map(Some),
+        None => Ok(None),
+    };
+    let mut child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            spool.spool.remove()?;
+            return Err(error.into());
+        }
+    };
+    let began = Instant::now();
+    sample(&mut session, &mut recorder, &mut spool, &mut counting, options.duration, &stop)?;
+    let exit = child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+    let layout = session.layout();
+    let stats = session.finish(&mut |bytes| take(&mut recorder, bytes, &layout))?;
+    let meta = recorder.meta_mut();
+    meta.duration_ns = i64::try_from(began.elapsed().as_nanos()).ok();
+    meta.lost = Some(stats.lost);
+    meta.notes.extend(losses(&stats));
+    meta.other.extend(counting.read().iter().map(machine::counter));
+    spool.follow(recorder.recording());
+    let parsed = symbolize(&recorder.into_recording(), options.keep_args);
+    Ok(Recorded { parsed, exit, spool })
+}
+
+/// Rounds of waiting and draining.
+fn sample(
+    session: &mut Session,
+    recorder: &mut Recorder,
+    spool: &mut Held,
+    counting: &mut Counting,
+    duration: Option<Duration>,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<()> {
+    let line = progress::Recording::start(duration);
+    let layout = session.layout();
+    let began = Instant::now();
+    let mut deadline = duration.map(|duration| began + duration);
+    let mut spooled = Instant::now();
+    let mut told_to_stop = false;
+    spool.follow(recorder.recording());
+    loop {
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let targets = session.wait(left)?;
+        session.drain(&mut |bytes| take(recorder, bytes, &layout))?;
+        if spooled.elapsed() >= SPOOL_EVERY {
+            spool.follow(recorder.recording());
+            counting.update();
+            spooled = Instant::now();
+        }
+        line.update(session.stats().samples, recorder.recording().threads.len(), session.stats().lost);
+        if stop.load(Ordering::Relaxed) && !told_to_stop {
+            told_to_stop = true;
+            let grace = if matches!(counting, Counting::Launched(_)) { GRACE } else { Duration::ZERO };
+            let end = Instant::now() + grace;
+            deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));
+        }
+        if targets == Targets::Gone || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            line.finish();
+            return Ok(());
+        }
+    }
+}
+
+fn take(recorder: &mut Recorder, bytes: &[u8], layout: &burnmark_perf::layout::SampleLayout) -> anyhow::Result<()> {
+    // A record that can't be decoded is the kernel's doing: nothing of the user's input is in it.
+    let record = Record::decode(bytes, layout).context("the kernel wrote a record that is not understood")?;
+    recorder.apply(&record);
+    Ok(())
+}
+
+fn describe(session: &Session, meta: &mut Meta) {
+    let setup = session.setup();
+    meta.event = Some(setup.event.name().to_owned());
+    meta.frequency_hz = Some(setup.frequency);
+    meta.notes.extend(setup.notes.iter().map(ToString::to_string));
+    meta.notes.extend(setup.event.blind_spot().map(str::to_owned));
+}
+
+/// What was lost and what to change.
+fn losses(stats: &live::Stats) -> Vec<String> {
+    let mut notes = Vec::new();
+    if stats.lost > 0 {
+        let worst = stats.losses.iter().max_by_key(|loss| loss.lost);
+        let when = worst.map_or(String::new(), |worst| format!(", most ({}) in second {}", worst.lost, worst.second));
+        notes.push(format!("{} records of any process were lost{when}: sample less often (-F)", stats.lost));
+    }
+    if stats.throttled > 0 {
+        notes.push(format!(
+            "the kernel paused sampling {} times as it took too long: sample less often (-F)",
+            stats.throttled
+        ));
+    }
+    if stats.damaged_bytes > 0 {
+        notes.push(format!("{} bytes from the kernel were no records", stats.damaged_bytes));
+    }
+    notes
+}
+
+fn command_name(what: &What, keep_args: bool) -> String {
+    match what {
+        What::Pids(pids) => {
+            let mut names = pids.iter().map(|pid| machine::process_name(*pid, keep_args)).collect::<Vec<_>>();
+            names.dedup();
+            names.join(", ")
+        }
+        What::Command(command) => {
+            let program = command.get_program().to_string_lossy().into_owned();
+            if !keep_args {
+                return Path::new(&program).file_name().map_or(program.clone(), |name| name.to_string_lossy().into());
+            }
+            let words = std::iter::once(program.into()).chain(command.get_args().map(|word| word.to_string_lossy()));
+            words.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+fn symbolize(recording: &Recording, keep_paths: bool) -> Parsed {
+    let homes = std::env::var("HOME").into_iter().collect();
+    let options = SymbolOptions { keep_paths, homes, ..SymbolOptions::default() };
+    let state = burnmark_native::Progress::default();
+    progress::during(
+        "looking up symbols",
+        || state.get(),
+        || finish(recording, &FileFinder::ThisMachine, &options, &state),
+    )
+}
+
+/// Writes a recording; one that is in its place is kept as `.old`.
+pub(crate) fn write(profile: &Profile, path: &Path) -> anyhow::Result<()> {
+    save::keep_old(path)?;
+    let compress = path.extension().is_some_and(|extension| extension == "gz");
+    let options = WriteOptions { compress, ..WriteOptions::default() };
+    output::write_file(path, |out| Ok(burnmark_formats::write(profile, Format::Pprof, &options, out)?))
+}
+
+/// If the recorder of `path` was killed, or `path` is a spool itself, makes a recording of the spool. Returns where
+/// the recording is.
+pub(crate) fn finish_interrupted(path: &Path) -> anyhow::Result<PathBuf> {
+    let is_spool = path.extension().is_some_and(|extension| extension == "spool");
+    let (spool, recording) =
+        if is_spool { (path.to_owned(), path.with_extension("")) } else { (spool_of(path), path.to_owned()) };
+    if output::is_stdout(path) || !spool.is_file() {
+        return Ok(path.to_owned());
+    }
+    let lock = File::open(&spool).with_context(|| format!("cannot open {}", spool.display()))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) if is_spool => bail!("{} is being recorded right now", recording.display()),
+        Err(TryLockError::WouldBlock) => return Ok(recording),
+        Err(TryLockError::Error(error)) => return Err(error).context(format!("cannot lock {}", spool.display())),
+    }
+    let (raw, warnings) = read_spool(&spool)?;
+    let name = recording.display().to_string();
+    output::print_warnings(&name, &warnings);
+    let mut parsed = symbolize(&raw, false);
+    let note = "the recorder was interrupted: this is what it had sampled until then";
+    parsed.profile.meta.notes.push(note.to_owned());
+    output::print_warnings(&name, &parsed.warnings);
+    write(&parsed.profile, &recording)?;
+    std::fs::remove_file(&spool).with_context(|| format!("cannot remove {}", spool.display()))?;
+    output::say(&format!(
+        "finished the interrupted recording {name}: {} samples (an earlier recording is kept as .old)",
+        parsed.profile.samples.len()
+    ));
+    Ok(recording)
+}

@@ -1,0 +1,238 @@
+//! Sampling real processes. Where perf events are not permitted these say so and do nothing: see `sampling_works`.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{burnmark_in, files, folder, program};
+
+/// The demo's workload in a process of its own, ended when dropped.
+struct Workload(Child);
+
+impl Workload {
+    fn start() -> Self {
+        let mut command = Command::new(program());
+        command.args(["demo", "--workload"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("burnmark starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("it is piped");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("it says its pid");
+        assert_eq!(line.trim(), child.id().to_string());
+        Self(child)
+    }
+
+    fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+}
+
+impl Drop for Workload {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let status = self.0.wait().expect("it was started here");
+        assert!(status.success(), "the target must not be harmed: {status}");
+    }
+}
+
+/// Whether this machine lets us sample; says so loudly if not.
+fn sampling_works() -> bool {
+    let folder = folder();
+    let run = burnmark_in(folder.path(), &["record", "--", "true"]);
+    if run.code != 0 {
+        assert!(run.stderr.contains("perf_event"), "a refusal names its reason:\n{}", run.stderr);
+        eprintln!("SKIPPED: sampling is not permitted here: {}", run.stderr);
+    }
+    run.code == 0
+}
+
+#[test]
+fn attaching_to_a_process_samples_all_its_threads_by_name() {
+    if !sampling_works() {
+        return;
+    }
+    let (folder, workload) = (folder(), Workload::start());
+    let run = burnmark_in(folder.path(), &["record", "-p", &workload.pid(), "-d", "2", "--json", "--limit", "0"]).ok();
+    assert_eq!(run.json()["schema"], "burnmark.top/1");
+    let info = burnmark_in(folder.path(), &["info", "--json"]).ok().json();
+    assert_eq!(info["format"], "pprof");
+    assert!(info["samples"].as_u64() > Some(500), "{info}");
+    assert!(info["threads"].as_u64() >= Some(4), "{info}");
+    assert_eq!(info["processes"], 1);
+    assert_eq!(info["lost"], 0);
+    let seconds = info["duration_ns"].as_f64().unwrap() / 1e9;
+    assert!((1.5..4.0).contains(&seconds), "{seconds} s");
+    for thread in ["compress", "json", "search", "index"] {
+        let top = burnmark_in(folder.path(), &["top", "--json", "--thread", thread, "--limit", "0"]).ok().json();
+        assert!(top["samples"].as_u64() > Some(50), "{thread}: {top}");
+    }
+    let top = burnmark_in(folder.path(), &["top", "--json", "--thread", "index", "--by", "total", "--limit", "0"]);
+    let rows = top.json();
+    let row = |name: &str| {
+        let rows = rows["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["function"].as_str().is_some_and(|function| function.contains(name))).cloned()
+    };
+    let words = row("count_words").expect("a function of the thread");
+    assert!(words["file"].as_str().is_some_and(|file| file.ends_with("work.rs")), "{words}");
+    assert_eq!(files(folder.path()), ["burnmark.pb.gz"], "the spool is gone");
+}
+
+#[test]
+fn a_second_recording_keeps_the_first_as_old() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = folder();
+    for _ in 0..3 {
+        burnmark_in(folder.path(), &["record", "--", "sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"])
+            .ok();
+    }
+    assert_eq!(files(folder.path()), ["burnmark.old.pb.gz", "burnmark.pb.gz"]);
+}
+
+#[test]
+fn a_command_is_sampled_from_its_exec_and_counted() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = folder();
+    let script = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exit 7";
+    let run = burnmark_in(folder.path(), &["record", "--json", "--", "sh", "-c", script]);
+    assert_eq!(run.code, 0, "the command's failure is not burnmark's: {}", run.stderr);
+    assert!(run.stderr.contains("exit") && run.stderr.contains('7'), "its exit status is shown: {}", run.stderr);
+    let info = burnmark_in(folder.path(), &["info", "--json"]).ok().json();
+    let counter = |name: &str| info["meta"]["other"][format!("counter.{name}")].as_str().unwrap_or_default().to_owned();
+    assert!(counter("task-clock").ends_with(" s") && !counter("task-clock").starts_with("0.000"), "{info}");
+    assert!(counter("page-faults").parse::<u64>().is_ok_and(|faults| faults > 50), "{info}");
+    // A number, or why there is none; never 0 for what the machine can't count.
+    assert!(counter("cycles").contains("not ") || counter("cycles").parse::<u64>().is_ok_and(|n| n > 0), "{info}");
+    let rows = run.json();
+    let foreign = rows["rows"].as_array().unwrap().iter().filter(|row| row["module"] == "burnmark").count();
+    assert_eq!(foreign, 0, "nothing of the recorder's own before exec: {rows}");
+    let folded = burnmark_in(folder.path(), &["convert", "burnmark.pb.gz", "-o", "-", "--to", "folded"]).ok();
+    assert!(folded.stdout.lines().all(|line| line.starts_with("sh;") || line.starts_with("sh ")), "{}", folded.stdout);
+}
+
+#[test]
+fn commands_that_can_not_start_are_errors() {
+    let folder = folder();
+    burnmark_in(folder.path(), &["record", "--", "./nowhere"]).fails(1, &["./nowhere", "No such file"]);
+    std::fs::write(folder.path().join("plain"), "text").unwrap();
+    burnmark_in(folder.path(), &["record", "--", "./plain"]).fails(1, &["./plain", "ermission denied"]);
+    assert_eq!(files(folder.path()), ["plain"], "nothing is left behind");
+}
+
+#[test]
+fn a_pid_that_does_not_exist() {
+    let folder = folder();
+    let mut gone = Command::new("true").spawn().unwrap();
+    let pid = gone.id().to_string();
+    gone.wait().unwrap();
+    burnmark_in(folder.path(), &["record", "-p", &pid, "-d", "1"]).fails(1, &[&pid, "no process"]);
+    assert!(files(folder.path()).is_empty());
+}
+
+#[test]
+fn a_process_of_another_user_is_refused_with_the_remedy() {
+    if unprivileged(Path::new("/"), &["--version"]).code != 0 {
+        eprintln!("SKIPPED: setpriv can't change the user here");
+        return;
+    }
+    let folder = folder();
+    let mut other = Command::new("sleep").arg("30").spawn().unwrap();
+    let pid = other.id().to_string();
+    let run = unprivileged(folder.path(), &["record", "-p", &pid, "-d", "1", "-o", "/dev/null"]);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    run.fails(1, &[&pid, "CAP_PERFMON"]);
+}
+
+/// Runs burnmark as nobody, without capabilities.
+fn unprivileged(folder: &Path, args: &[&str]) -> crate::support::Run {
+    let copy =
+        tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+    let copied = copy.path().join("burnmark");
+    std::fs::copy(program(), &copied).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"])
+        .arg(&copied)
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .expect("setpriv is there");
+    crate::support::Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+#[test]
+fn a_process_that_exits_ends_the_recording_with_what_was_sampled() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = folder();
+    let mut target =
+        Command::new("sh").args(["-c", "i=0; while [ $i -lt 700000 ]; do i=$((i+1)); done"]).spawn().unwrap();
+    let pid = target.id().to_string();
+    // The recorder ends when the target is a zombie already: nobody has waited for it.
+    let run = burnmark_in(folder.path(), &["record", "-p", &pid, "-d", "60", "--json"]);
+    assert!(target.wait().unwrap().success());
+    assert!(run.ok().json()["samples"].as_u64() > Some(10));
+}
+
+#[test]
+fn ctrl_c_ends_it_and_the_target_goes_on() {
+    if !sampling_works() {
+        return;
+    }
+    let (folder, workload) = (folder(), Workload::start());
+    let recorder = start_recorder(folder.path(), &workload.pid());
+    std::thread::sleep(Duration::from_millis(700));
+    signal(&recorder, "INT");
+    let output = recorder.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(files(folder.path()), ["burnmark.pb.gz"]);
+    // Dropping the workload checks that it still runs and ends well.
+}
+
+#[test]
+fn a_killed_recorder_leaves_a_spool_that_the_next_command_finishes() {
+    if !sampling_works() {
+        return;
+    }
+    let (folder, workload) = (folder(), Workload::start());
+    let recorder = start_recorder(folder.path(), &workload.pid());
+    std::thread::sleep(Duration::from_millis(2500));
+    signal(&recorder, "KILL");
+    assert_eq!(recorder.wait_with_output().unwrap().status.code(), None);
+    assert_eq!(files(folder.path()), ["burnmark.pb.gz.spool"]);
+    let run = burnmark_in(folder.path(), &["top", "--json"]).ok();
+    assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
+    assert!(run.json()["samples"].as_u64() > Some(500), "{}", run.stdout);
+    assert_eq!(files(folder.path()), ["burnmark.pb.gz"]);
+    assert_eq!(burnmark_in(folder.path(), &["top", "--json"]).ok().stdout, run.stdout, "the same the second time");
+}
+
+fn start_recorder(folder: &Path, pid: &str) -> Child {
+    let child = Command::new(program())
+        .args(["record", "-p", pid])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("burnmark starts");
+    let started = Instant::now();
+    while !folder.join("burnmark.pb.gz.spool").exists() {
+        assert!(started.elapsed() < Duration::from_secs(20), "the recorder starts");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
+    assert!(status.expect("kill is there").success());
+}
