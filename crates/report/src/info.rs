@@ -1,13 +1,16 @@
 //! What is in a profile.
 
+use std::collections::BTreeMap;
+
 use burnmark_analysis::Summary;
-use burnmark_model::{Position, Profile, ValueType, Warning};
-use serde_json::{Map, Value, json};
+use burnmark_model::{Position, Profile, Warning};
+use serde::Serialize;
+use serde_json::{Number, Value};
 
 use crate::names::{cut_bytes, printable};
 use crate::numbers::{Scale, count};
 use crate::summary;
-use crate::top::json::{meta_json, number, summary_json, to_text};
+use crate::top::json::{SummaryJson, meta_json, number, summary_json, to_text};
 
 /// Bytes of a text from the input that are shown.
 const LONGEST: usize = 500;
@@ -37,7 +40,7 @@ pub fn info(profile: &Profile, summary: &Summary<'_>, format: &str, warnings: &[
     lines.push((
         "stacks".into(),
         format!(
-            "{} of {} frames, {} functions, {} modules",
+            "{}, with {} frames of {} functions in {} modules",
             count(profile.stacks.len()),
             count(profile.frames.len()),
             count(profile.functions.len()),
@@ -50,36 +53,66 @@ pub fn info(profile: &Profile, summary: &Summary<'_>, format: &str, warnings: &[
     lines.into_iter().map(|(what, value)| format!("{what}: {value}\n")).collect()
 }
 
-/// `burnmark.info/1`.
-pub fn info_json(profile: &Profile, summary: &Summary<'_>, format: &str, warnings: &[Warning]) -> String {
-    let default = profile.value_types.get(profile.default_value).cloned().unwrap_or_else(ValueType::samples);
-    let mut document = Map::new();
-    document.insert("schema".into(), "burnmark.info/1".into());
-    document.insert("format".into(), format.into());
-    document.insert("samples".into(), summary.samples.into());
-    if let Value::Object(keys) = summary_json(summary, &default) {
-        document.extend(keys);
-    }
-    let values = summary.values.iter().map(|value| {
-        json!({
-            "type": value.value_type.name,
-            "unit": value.value_type.unit,
-            "total": number(value.total, value.value_type.denominator),
-        })
-    });
-    document.insert("value_types".into(), values.collect());
-    document.insert("default_value_type".into(), profile.default_value.into());
-    document.insert("warnings".into(), warnings.iter().map(warning_json).collect());
-    document.insert("meta".into(), meta_json(profile));
-    to_text(&document.into())
+#[derive(Serialize)]
+struct Info<'a> {
+    schema: &'static str,
+    format: &'a str,
+    samples: usize,
+    #[serde(flatten)]
+    summary: SummaryJson<'a>,
+    value_types: Vec<ValueJson<'a>>,
+    warnings: Vec<WarningJson<'a>>,
+    meta: BTreeMap<&'a str, Value>,
 }
 
-fn warning_json(warning: &Warning) -> Value {
-    let mut value = json!({ "message": warning.message, "count": warning.count });
-    match warning.position {
-        Some(Position::Byte(offset)) => value["position"] = json!({ "byte": offset }),
-        Some(Position::Line(line)) => value["position"] = json!({ "line": line }),
-        None => {}
-    }
-    value
+#[derive(Serialize)]
+struct ValueJson<'a> {
+    r#type: &'a str,
+    unit: &'a str,
+    total: Number,
+    /// Whether it is shown when none is asked for.
+    default: bool,
+}
+
+#[derive(Serialize)]
+struct WarningJson<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<PositionJson>,
+    count: u64,
+}
+
+/// `{"line": 3}` or `{"byte": 700}`.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum PositionJson {
+    Byte(u64),
+    Line(u64),
+}
+
+/// `burnmark.info/1`. `format` is the input's format.
+pub fn info_json(profile: &Profile, summary: &Summary<'_>, format: &str, warnings: &[Warning]) -> String {
+    let values = summary.values.iter().enumerate().map(|(index, value)| ValueJson {
+        r#type: &value.value_type.name,
+        unit: &value.value_type.unit,
+        total: number(value.total, value.value_type.denominator),
+        default: index == profile.default_value,
+    });
+    let warnings = warnings.iter().map(|warning| WarningJson {
+        message: &warning.message,
+        position: warning.position.map(|position| match position {
+            Position::Byte(offset) => PositionJson::Byte(offset),
+            Position::Line(line) => PositionJson::Line(line),
+        }),
+        count: warning.count,
+    });
+    to_text(&Info {
+        schema: "burnmark.info/1",
+        format,
+        samples: summary.samples,
+        summary: summary_json(summary),
+        value_types: values.collect(),
+        warnings: warnings.collect(),
+        meta: meta_json(profile),
+    })
 }

@@ -45,29 +45,27 @@ pub(crate) fn width(name: &str) -> usize {
 /// The name in at most `columns` columns of a terminal, with `…` for what was cut out of its middle: both the crate and
 /// the function at the end of a long path stay visible.
 pub(crate) fn cut_middle(name: &str, columns: usize) -> Cow<'_, str> {
-    if width_up_to(name.chars(), columns + 1).0 <= columns {
+    if bytes_in(name.chars(), columns) == name.len() {
         return name.into();
     }
     let room = columns.saturating_sub(1);
     // A little more of the end, where the function itself is.
-    let (_, head) = width_up_to(name.chars(), room * 2 / 5);
-    let (_, tail) = width_up_to(name.chars().rev(), room - room * 2 / 5);
+    let head = bytes_in(name.chars(), room * 2 / 5);
+    let tail = bytes_in(name.chars().rev(), room - room * 2 / 5);
     format!("{}…{}", &name[..head], &name[name.len() - tail..]).into()
 }
 
-/// How many columns the first characters take that fit into `columns`, and how many bytes; with all that follows if it
-/// fits.
-fn width_up_to(chars: impl Iterator<Item = char>, columns: usize) -> (usize, usize) {
+/// How many bytes the first characters take that fit into `columns`.
+fn bytes_in(chars: impl Iterator<Item = char>, columns: usize) -> usize {
     let (mut used, mut bytes) = (0, 0);
     for char in chars {
-        let width = char.width().unwrap_or(0);
-        if used + width > columns {
+        used += char.width().unwrap_or(0);
+        if used > columns {
             break;
         }
-        used += width;
         bytes += char.len_utf8();
     }
-    (used, bytes)
+    bytes
 }
 
 /// The text in at most `bytes` bytes, cut in the middle likewise.
@@ -85,10 +83,47 @@ pub(crate) fn cut_end(text: &str, columns: usize) -> String {
     if columns < 3 {
         return String::new();
     }
-    let (_, whole) = width_up_to(text.chars(), columns);
+    let whole = bytes_in(text.chars(), columns);
     if whole == text.len() {
         return text.to_owned();
     }
-    let (_, head) = width_up_to(text.chars(), columns - 2);
+    let head = bytes_in(text.chars(), columns - 2);
     format!("{}..", &text[..head])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_printable() {
+        assert_eq!(printable("plain é 函"), "plain é 函");
+        assert_eq!(printable(""), "[no name]");
+        assert_eq!(
+            printable("\x1b[31m\0\u{9b}\n\u{202e}\u{2066}\u{feff}\u{ffff}\u{1fffe}"),
+            r"\x1b[31m\x00\u{9b}\n\u{202e}\u{2066}\u{feff}\u{ffff}\u{1fffe}"
+        );
+    }
+
+    #[test]
+    fn cuts_keep_to_columns_and_bytes() {
+        for name in [
+            "",
+            "a",
+            "core::ops::function::FnOnce::call_once",
+            "函数名称很长很长很长",
+            "e\u{301}e\u{301}e\u{301}e\u{301}",
+        ] {
+            for room in 1..50 {
+                let middle = cut_middle(name, room);
+                assert!(width(&middle) <= room, "{middle} in {room}");
+                assert!(width(name) > room || middle == name);
+                let end = cut_end(name, room);
+                assert!(width(&end) <= room, "{end} in {room}");
+                assert!(cut_bytes(name, room).len() <= room.max(3));
+            }
+        }
+        assert_eq!(cut_middle("core::ops::function::FnOnce::call_once", 20), "core::o…e::call_once");
+        assert_eq!(cut_end("call_once", 7), "call_..");
+    }
 }

@@ -88,11 +88,12 @@ fn separated(number: &str) -> String {
     result + fraction
 }
 
-/// A length of time: `5.00 s`, `2 min 3 s`.
+/// A length of time: `340.00 ms`, `5.00 s`, `2 min 3 s`.
 pub(crate) fn duration(ns: i64) -> String {
     let seconds = ns / 1_000_000_000;
     match seconds {
-        ..=119 => Scale::new(&ValueType::new("", "nanoseconds"), ns).text(ns),
+        ..=0 => Scale::new(&ValueType::new("", "nanoseconds"), ns).text(ns),
+        1..=119 => format!("{} s", decimal(ns as f64 / 1e9, 2)),
         120..=7_199 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", count(seconds / 3_600), seconds / 60 % 60),
     }
@@ -103,4 +104,57 @@ pub(crate) fn counted(number: impl TryInto<i128>, one: &str, many: &str) -> Stri
     let number = count(number);
     let what = if number == "1" { one } else { many };
     format!("{number} {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(value_type: &ValueType, largest: i64, value: i64) -> String {
+        Scale::new(value_type, largest).text(value)
+    }
+
+    #[test]
+    fn values_have_the_unit_of_the_largest() {
+        let ns = ValueType::new("cpu", "nanoseconds");
+        assert_eq!(shown(&ns, 5, 5), "5 ns");
+        assert_eq!(shown(&ns, 12_345_678_901, 12_345_678_901), "12.35 s");
+        assert_eq!(shown(&ns, 12_345_678_901, -1_000_000), "0.00 s");
+        assert_eq!(shown(&ns, 9_999_999_999, 1_234_567), "1.2 ms");
+        assert_eq!(shown(&ns, 99_000, 1_500), "1.50 µs");
+        assert_eq!(shown(&ns, i64::MAX, i64::MAX), "9,223,372,037 s");
+        assert_eq!(shown(&ns, 0, 0), "0 ns");
+        let ms = ValueType::new("cpu", "milliseconds");
+        assert_eq!(shown(&ms, 20_000, 1_500), "1.50 s");
+        let bytes = ValueType::new("space", "bytes");
+        assert_eq!(shown(&bytes, 50 << 20, 3 << 19), "1.50 MiB");
+        assert_eq!(shown(&bytes, 9 << 10, 1_234), "1,234 B");
+    }
+
+    #[test]
+    fn counts_are_exact() {
+        assert_eq!(shown(&ValueType::samples(), 1, i64::MAX), "9,223,372,036,854,775,807");
+        assert_eq!(shown(&ValueType::samples(), 1, i64::MIN), "-9,223,372,036,854,775,808");
+        let thousandths = ValueType { denominator: 1_000, ..ValueType::samples() };
+        assert_eq!(shown(&thousandths, 1, -1_234_567), "-1,234.567");
+        assert_eq!(shown(&ValueType::new("x", "furlongs"), 1, 1_000), "1,000");
+    }
+
+    #[test]
+    fn durations_are_said_as_people_do() {
+        let shown = [
+            (340_000_000, "340.00 ms"),
+            (5_012_000_000, "5.01 s"),
+            (123_000_000_000, "2 min 3 s"),
+            (7_260_000_000_000, "2 h 1 min"),
+            (-5, "-5 ns"),
+        ];
+        for (ns, text) in shown {
+            assert_eq!(duration(ns), text);
+        }
+        assert_eq!(
+            (counted(1, "sample", "samples"), counted(1_000, "sample", "samples")),
+            ("1 sample".into(), "1,000 samples".into())
+        );
+    }
 }

@@ -18,7 +18,7 @@ use inferno::flamegraph::{self, Options, TextTruncateDirection};
 
 use crate::Error;
 use crate::names::{cut_bytes, printable};
-use crate::numbers::{Scale, percent};
+use crate::numbers::Scale;
 use plan::Plan;
 
 /// Bytes of a title or subtitle that are shown.
@@ -162,11 +162,14 @@ fn warnings(plan: &Plan<'_>, scale: &Scale, options: &FlameOptions) -> Vec<Strin
             crate::numbers::count(plan.deepest_cut)
         ));
     }
-    if plan.min_share > options.min_share {
+    if plan.left_out > 0 {
         warnings.push(format!(
-            "there is too much for one picture: frames below {} % are left out; filter to see them",
-            percent(plan.min_share)
+            "there is too much for one picture: the {} narrowest frames are left out; filter to see them",
+            crate::numbers::count(plan.left_out)
         ));
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Which frames are drawn, how wide, and in which order.
 
+use std::cmp::Reverse;
 use std::fmt::Write;
 
 use burnmark_analysis::{CallTree, MergeBy, Place};
@@ -54,8 +55,8 @@ pub(super) struct Plan<'t> {
     pub(super) negative: u64,
     /// Frames that the deepest stack has beyond the limit.
     pub(super) deepest_cut: u32,
-    /// The least share of the total that is drawn.
-    pub(super) min_share: f64,
+    /// Frames wide enough that would have been too many.
+    pub(super) left_out: usize,
     merge_by: MergeBy,
 }
 
@@ -71,18 +72,15 @@ impl<'t> Plan<'t> {
             .filter(|value| *value < 0)
             .map(i64::unsigned_abs)
             .sum();
-        let mut min_share = options.min_share;
-        while min_share < 0.5 && cost(tree, &widths, least(min_share, total)) > BUDGET {
-            min_share = (min_share * 2.0).max(1e-9);
-        }
-        let mut plan =
-            Self { frames: Vec::new(), total, negative, deepest_cut: 0, min_share, merge_by: options.merge_by };
-        plan.place_frames(tree, &widths, options.max_depth.max(1));
+        let least = ((options.min_share * total as f64).ceil() as u64).max(1);
+        let (drawn, left_out) = choose(tree, &widths, least);
+        let merge_by = options.merge_by;
+        let mut plan = Self { frames: Vec::new(), total, negative, deepest_cut: 0, left_out, merge_by };
+        plan.place_frames(tree, &widths, &drawn, options.max_depth.max(1), least);
         plan
     }
 
-    fn place_frames(&mut self, tree: &'t CallTree<'t>, widths: &[u64], max_depth: u32) {
-        let least = least(self.min_share, self.total);
+    fn place_frames(&mut self, tree: &'t CallTree<'t>, widths: &[u64], drawn: &[bool], max_depth: u32, least: u64) {
         let mut open: Vec<(u32, Option<u32>)> = vec![(0, None)];
         while let Some((index, parent)) = open.pop() {
             let node = &tree.nodes[index as usize];
@@ -104,7 +102,7 @@ impl<'t> Plan<'t> {
                 self.push(What::Deeper(node.cut.levels), Kind::Group, cut, frame);
             }
             for child in tree.children(index).iter().rev() {
-                if widths[*child as usize] >= least {
+                if drawn[*child as usize] {
                     open.push((*child, frame));
                 }
             }
@@ -178,11 +176,6 @@ fn positive(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-/// The least width that is drawn. Nothing of no width is.
-fn least(min_share: f64, total: u64) -> u64 {
-    ((min_share * total as f64).ceil() as u64).max(1)
-}
-
 /// Per node the sum of the positive values that end there or below.
 fn widths(tree: &CallTree<'_>) -> Vec<u64> {
     let mut widths: Vec<u64> =
@@ -195,11 +188,30 @@ fn widths(tree: &CallTree<'_>) -> Vec<u64> {
     widths
 }
 
-/// How many bytes lines and picture take, at most, if nodes from a width on are drawn.
-fn cost(tree: &CallTree<'_>, widths: &[u64], least: u64) -> usize {
-    let cost = |(node, _): (&burnmark_analysis::Node, &u64)| {
+/// Which nodes are drawn: those at least that wide, the widest of them if they are too many. Returns how many of them
+/// are not. A parent is at least as wide as its children and comes first, so it is drawn if one of them is.
+fn choose(tree: &CallTree<'_>, widths: &[u64], least: u64) -> (Vec<bool>, usize) {
+    let mut wide: Vec<usize> = (0..widths.len()).filter(|node| widths[*node] >= least).collect();
+    let cost = |node: usize| {
+        let node = &tree.nodes[node];
         let name = tree.places[node.place as usize].name.len().min(LONGEST_NAME);
         2 * name + FRAME_BYTES + (node.depth as usize + 1) * TOKEN_BYTES
     };
-    tree.nodes.iter().zip(widths).filter(|(_, width)| **width >= least).map(cost).sum()
+    let mut left_out = 0;
+    if wide.iter().map(|node| cost(*node)).sum::<usize>() > BUDGET {
+        wide.sort_unstable_by_key(|node| (Reverse(widths[*node]), *node));
+        let mut spent = 0;
+        let fits = |node: &&usize| {
+            spent += cost(**node);
+            spent <= BUDGET
+        };
+        let fit = wide.iter().take_while(fits).count();
+        left_out = wide.len() - fit;
+        wide.truncate(fit);
+    }
+    let mut drawn = vec![false; widths.len()];
+    for node in wide {
+        drawn[node] = true;
+    }
+    (drawn, left_out)
 }

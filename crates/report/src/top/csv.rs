@@ -3,6 +3,7 @@
 use burnmark_analysis::Ranking;
 
 use super::json::number;
+use crate::names::printable;
 
 const HEADER: &str = "rank,function,module,file,line,self,total,self_share,total_share";
 
@@ -28,14 +29,15 @@ pub(super) fn render(ranking: &Ranking<'_>) -> String {
     text
 }
 
-/// A text field. Spreadsheets take what begins with these characters for a formula, which can call programs and send
-/// data away; an apostrophe in front makes it text (OWASP, "CSV Injection"). Line ends stay in a quoted field.
+/// A text field, in one line. Spreadsheets take what begins with these characters for a formula, which can call
+/// programs and send data away; an apostrophe in front makes it text (OWASP, "CSV Injection").
 fn field(text: &str) -> String {
-    let guarded = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    let text = if text.is_empty() { text.into() } else { printable(text) };
+    let guarded = text.trim_start().starts_with(['=', '+', '-', '@']);
     let guard = if guarded { "'" } else { "" };
-    if guarded || text.contains([',', '"', '\r', '\n', ';', '\t']) {
+    if guarded || text.contains([',', '"', ';']) {
         format!("\"{guard}{}\"", text.replace('"', "\"\""))
     } else {
-        text.to_owned()
+        text.into_owned()
     }
 }

@@ -1,81 +1,148 @@
-//! `burnmark.top/1`.
+//! `burnmark.top/1`, and what it shares with `burnmark.info/1`.
+
+use std::collections::BTreeMap;
 
 use burnmark_analysis::{RankBy, Ranking, Row, Summary};
 use burnmark_model::{Profile, ValueType};
-use serde_json::{Map, Number, Value, json};
+use serde::Serialize;
+use serde_json::{Number, Value, json};
 
 use super::{kind, subject};
+
+#[derive(Serialize)]
+struct Top<'a> {
+    schema: &'static str,
+    value_type: TypeJson<'a>,
+    total: Number,
+    samples: usize,
+    by: &'static str,
+    merge_by: &'static str,
+    rows: Vec<RowJson<'a>>,
+    hidden: HiddenJson,
+    #[serde(flatten)]
+    summary: SummaryJson<'a>,
+    meta: BTreeMap<&'a str, Value>,
+}
+
+#[derive(Serialize)]
+struct TypeJson<'a> {
+    r#type: &'a str,
+    unit: &'a str,
+}
+
+#[derive(Serialize)]
+struct RowJson<'a> {
+    rank: usize,
+    function: &'a str,
+    module: Option<&'a str>,
+    module_path: Option<&'a str>,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    #[serde(rename = "self")]
+    self_value: Number,
+    total: Number,
+    self_share: f64,
+    total_share: f64,
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct HiddenJson {
+    rows: usize,
+    #[serde(rename = "self")]
+    self_value: Number,
+    self_share: f64,
+}
+
+/// The summary's keys. What is not known is null.
+#[derive(Serialize)]
+pub(crate) struct SummaryJson<'a> {
+    threads: Option<usize>,
+    processes: Option<usize>,
+    duration_ns: Option<i64>,
+    lost: Option<u64>,
+    complete_stacks: Option<u64>,
+    complete_share: Option<f64>,
+    without_symbols: Vec<UnsymbolizedJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct UnsymbolizedJson<'a> {
+    module: Option<&'a str>,
+    module_path: Option<&'a str>,
+    #[serde(rename = "self")]
+    self_value: Number,
+    self_share: f64,
+}
 
 pub(super) fn render(profile: &Profile, ranking: &Ranking<'_>, summary: &Summary<'_>) -> String {
     let value_type = ranking.value_type;
     let value = |stored| number(stored, value_type.denominator);
-    let rows: Vec<Value> = ranking.rows.iter().map(|row| row_json(row, value_type)).collect();
-    let document = json!({
-        "schema": "burnmark.top/1",
-        "value_type": { "type": value_type.name, "unit": value_type.unit },
-        "total": value(ranking.total),
-        "samples": ranking.samples,
-        "by": match ranking.by { RankBy::SelfValue => "self", RankBy::Total => "total" },
-        "merge_by": subject(ranking.merge_by),
-        "rows": rows,
-        "hidden": {
-            "rows": ranking.hidden.rows,
-            "self": value(ranking.hidden.self_value),
-            "self_share": ranking.hidden.self_share,
+    to_text(&Top {
+        schema: "burnmark.top/1",
+        value_type: TypeJson { r#type: &value_type.name, unit: &value_type.unit },
+        total: value(ranking.total),
+        samples: ranking.samples,
+        by: match ranking.by {
+            RankBy::SelfValue => "self",
+            RankBy::Total => "total",
         },
-        "summary": summary_json(summary, value_type),
-        "meta": meta_json(profile),
-    });
-    to_text(&document)
+        merge_by: subject(ranking.merge_by),
+        rows: ranking.rows.iter().map(|row| row_json(row, value_type)).collect(),
+        hidden: HiddenJson {
+            rows: ranking.hidden.rows,
+            self_value: value(ranking.hidden.self_value),
+            self_share: ranking.hidden.self_share,
+        },
+        summary: summary_json(summary),
+        meta: meta_json(profile),
+    })
 }
 
-fn row_json(row: &Row<'_>, value_type: &ValueType) -> Value {
+fn row_json<'a>(row: &'a Row<'_>, value_type: &ValueType) -> RowJson<'a> {
     let place = &row.place;
-    json!({
-        "rank": row.rank,
-        "function": place.name,
-        "module": place.module,
-        "module_path": place.module_path,
-        "file": place.file,
-        "line": (place.line > 0).then_some(place.line),
-        "self": number(row.self_value, value_type.denominator),
-        "total": number(row.total_value, value_type.denominator),
-        "self_share": row.self_share,
-        "total_share": row.total_share,
-        "kind": kind(place.kind),
-    })
+    RowJson {
+        rank: row.rank,
+        function: &place.name,
+        module: place.module,
+        module_path: place.module_path,
+        file: place.file,
+        line: (place.line > 0).then_some(place.line),
+        self_value: number(row.self_value, value_type.denominator),
+        total: number(row.total_value, value_type.denominator),
+        self_share: row.self_share,
+        total_share: row.total_share,
+        kind: kind(place.kind),
+    }
 }
 
-/// The summary's keys, shared with `burnmark.info/1`.
-pub(crate) fn summary_json(summary: &Summary<'_>, value_type: &ValueType) -> Value {
-    let unsymbolized: Vec<Value> = summary
-        .unsymbolized
-        .iter()
-        .map(|module| {
-            json!({
-                "module": module.name,
-                "module_path": module.path,
-                "self": number(module.self_value, value_type.denominator),
-                "self_share": module.share,
+/// The summary's part of a document.
+pub(crate) fn summary_json<'a>(summary: &'a Summary<'_>) -> SummaryJson<'a> {
+    SummaryJson {
+        threads: summary.threads,
+        processes: summary.processes,
+        duration_ns: summary.duration_ns,
+        lost: summary.lost,
+        complete_stacks: summary.complete_stacks,
+        complete_share: summary.complete_share,
+        without_symbols: summary
+            .unsymbolized
+            .iter()
+            .map(|module| UnsymbolizedJson {
+                module: module.name,
+                module_path: module.path,
+                self_value: number(module.self_value, summary.value_type.denominator),
+                self_share: module.share,
             })
-        })
-        .collect();
-    json!({
-        "duration_ns": summary.duration_ns,
-        "threads": summary.threads,
-        "processes": summary.processes,
-        "lost": summary.lost,
-        "complete_stacks": summary.complete_stacks,
-        "complete_share": summary.complete_share,
-        "without_symbols": unsymbolized,
-    })
+            .collect(),
+    }
 }
 
-/// What is known of how a profile was made. Other keys of the input come first, so that they can't replace ours.
-pub(crate) fn meta_json(profile: &Profile) -> Value {
+/// What is known of how a profile was made. A key of the input's own never replaces one of ours.
+pub(crate) fn meta_json(profile: &Profile) -> BTreeMap<&str, Value> {
     let meta = &profile.meta;
-    let mut map: Map<String, Value> =
-        meta.other.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect();
+    let mut map: BTreeMap<&str, Value> =
+        meta.other.iter().map(|(key, value)| (key.as_str(), Value::from(value.as_str()))).collect();
     let known = [
         ("producer", json!(meta.producer)),
         ("command", json!(meta.command)),
@@ -87,8 +154,8 @@ pub(crate) fn meta_json(profile: &Profile) -> Value {
         ("start_unix_ns", json!(meta.start_unix_ns)),
         ("notes", json!(meta.notes)),
     ];
-    map.extend(known.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.to_owned(), value)));
-    map.into()
+    map.extend(known.into_iter().filter(|(_, value)| !value.is_null()));
+    map
 }
 
 /// A stored value as it really is: whole where it is whole.
@@ -102,6 +169,7 @@ pub(crate) fn number(stored: i64, denominator: u32) -> Number {
 }
 
 /// The document in lines, with a line end.
-pub(crate) fn to_text(document: &Value) -> String {
-    format!("{document:#}\n")
+pub(crate) fn to_text(document: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(document);
+    text.expect("keys are texts and writing to memory does not fail") + "\n"
 }

@@ -71,13 +71,13 @@ fn has_module_column(ranking: &Ranking<'_>) -> bool {
 fn hidden(ranking: &Ranking<'_>) -> Option<String> {
     let hidden = &ranking.hidden;
     let (one, many) = match ranking.merge_by {
-        MergeBy::Function => ("function", "functions"),
-        MergeBy::Line => ("line", "lines"),
-        MergeBy::Module => ("module", "modules"),
+        MergeBy::Function => ("more function", "more functions"),
+        MergeBy::Line => ("more line", "more lines"),
+        MergeBy::Module => ("more module", "more modules"),
     };
     (hidden.rows > 0).then(|| {
         let more = counted(hidden.rows, one, many);
-        format!("… {more} more with {} % self (--limit 0 shows all)", percent(hidden.self_share))
+        format!("… {more} with {} % self (--limit 0 shows all)", percent(hidden.self_share))
     })
 }
 
@@ -102,3 +102,5 @@ fn kind(kind: FrameKind) -> &'static str {
     }
 }
 
+#[cfg(test)]
+mod tests;
