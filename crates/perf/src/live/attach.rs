@@ -23,6 +23,9 @@ const MAX_PASSES: usize = 64;
 /// Descriptors kept free for files that the recorder itself has to open.
 const SPARE_FILES: u64 = 64;
 
+/// Threads attached between two looks at the rings, which fill from the first one on.
+const TAKE_EVERY: usize = 64;
+
 /// What came of attaching.
 #[derive(Default)]
 pub(super) struct Attached {
@@ -52,22 +55,27 @@ pub(super) fn attach(
     let mut attached = Attached::default();
     let mut seen = HashSet::new();
     for pass in 0..MAX_PASSES {
-        if pass > 0 {
-            rings.take(layout);
-            seen.extend(rings.taken().filter_map(|record| forked_thread(record, layout)));
-        }
         let mut processes = roots.to_vec();
         if follows_children {
             processes.extend(proc::descendants(roots));
         }
         // All threads are listed before the first is attached: whoever is on the list has inherited nothing.
         let threads = processes.iter().flat_map(|&pid| proc::tasks(pid).into_iter().map(move |tid| (pid, tid)));
-        let new: Vec<(u32, u32)> = threads.filter(|&(_, tid)| seen.insert(tid)).collect();
+        let listed: Vec<(u32, u32)> = threads.collect();
+        if pass > 0 {
+            // Taken after the list was made: who is on it has had the time to write a FORK record.
+            rings.take(layout);
+            seen.extend(rings.taken().filter_map(|record| forked_thread(record, layout)));
+        }
+        attached.processes.extend(listed.iter().map(|&(pid, _)| pid));
+        let new: Vec<(u32, u32)> = listed.into_iter().filter(|&(_, tid)| seen.insert(tid)).collect();
         if new.is_empty() {
             break;
         }
-        for (pid, tid) in new {
-            attached.processes.insert(pid);
+        for (done, (pid, tid)) in new.into_iter().enumerate() {
+            if done % TAKE_EVERY == 0 {
+                rings.take(layout);
+            }
             let needed = (attached.events.len() + rings.outputs().len()) as u64;
             if needed > room {
                 attached.left_out += 1;

@@ -256,6 +256,8 @@ impl Session {
         processes.sort_unstable();
         processes.dedup();
         for pid in processes {
+            // There may be thousands, and the rings fill meanwhile.
+            self.rings.take(&self.layout);
             let is_readable = synthesize::process(pid, self.setup.start_ns, &self.layout, &mut self.initial);
             if !is_readable && roots.contains(&pid) {
                 self.setup.notes.push(Note::MapsNotReadable { pid });
