@@ -43,21 +43,25 @@ impl Compression {
 /// A source of bytes that can be handed to another thread.
 pub(crate) type Source = Box<dyn Read + Send>;
 
-/// Counts the bytes read through it.
-pub(crate) struct Counted<R> {
-    inner: R,
+/// Compressed data: counts its bytes, and knows whether an error was its own, and not the decompressor's.
+struct Raw {
+    source: Source,
     count: u64,
+    failed: bool,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl Read for Raw {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.count += length as u64;
-        Ok(length)
+        let read = self.source.read(buffer);
+        match &read {
+            Ok(length) => self.count += *length as u64,
+            Err(error) => self.failed |= error.kind() != io::ErrorKind::Interrupted,
+        }
+        read
     }
 }
 
-type Compressed = BufReader<Counted<Source>>;
+type Compressed = BufReader<Raw>;
 
 const BUFFER: usize = 128 << 10;
 
@@ -79,7 +83,7 @@ pub(crate) struct Decompressed {
 impl Decompressed {
     /// Decompresses `source`; an error instead of byte `limit + 1`.
     pub(crate) fn new(source: Source, compression: Compression, limit: u64) -> io::Result<Self> {
-        let source = BufReader::with_capacity(BUFFER, Counted { inner: source, count: 0 });
+        let source = BufReader::with_capacity(BUFFER, Raw { source, count: 0, failed: false });
         let decoder = match compression {
             Compression::Gzip => Decoder::Gzip(GzDecoder::new(source)),
             Compression::Zstd => Decoder::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(source)?)),
@@ -89,7 +93,8 @@ impl Decompressed {
 
     /// Bytes of the next member, if the current one has none left. 0 at the end of all.
     fn read_on(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
+        // Of nothing, nothing is read: that is not the end.
+        while !buffer.is_empty() {
             let decoder = match &mut self.decoder {
                 Decoder::Done => return Ok(0),
                 Decoder::Zstd(decoder) => return decoder.read(buffer),
@@ -107,55 +112,51 @@ impl Decompressed {
                 return Ok(0);
             };
             let mut source = decoder.into_inner();
-            if !skip_zeros(&mut source)? {
-                return Ok(0);
-            }
+            let next = skip_zeros(&mut source)?;
             self.decoder = Decoder::Gzip(GzDecoder::new(source));
+            match next {
+                Some(0x1f) => {}
+                Some(_) => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "its end is followed by something else"));
+                }
+                None => self.decoder = Decoder::Done,
+            }
         }
+        Ok(0)
     }
 
-    /// How many compressed bytes were used.
-    fn position(&self) -> u64 {
+    /// Says where and how decompression failed.
+    fn error(&self, error: io::Error) -> io::Error {
         let source = match &self.decoder {
             Decoder::Gzip(decoder) => decoder.get_ref(),
             Decoder::Zstd(decoder) => decoder.get_ref(),
-            Decoder::Done => return 0,
+            Decoder::Done => return error,
         };
-        source.get_ref().count - source.buffer().len() as u64
-    }
-
-    fn error(&self, error: io::Error) -> io::Error {
+        if source.get_ref().failed {
+            return error;
+        }
         let damage = match error.kind() {
             io::ErrorKind::UnexpectedEof => Damage::Truncated,
-            // What the decompressors themselves complain of. Anything else comes from the source below.
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Other
-                if error.raw_os_error().is_none() && !error.get_ref().is_some_and(|inner| inner.is::<Error>()) =>
-            {
-                Damage::Corrupt(error.to_string())
-            }
-            _ => return error,
+            _ => Damage::Corrupt(error.to_string()),
         };
-        let (position, produced) = (self.position(), self.produced);
-        Error::Compressed { compression: self.compression, damage, position, produced }.into()
+        let position = source.get_ref().count - source.buffer().len() as u64;
+        Error::Compressed { compression: self.compression, damage, position, produced: self.produced }.into()
     }
 }
 
-/// Skips zero bytes between or after members: tapes and block devices pad with them. False at the end.
-fn skip_zeros(source: &mut Compressed) -> io::Result<bool> {
+/// Skips zero bytes between or after members: tapes and block devices pad with them. The byte that follows, if any.
+fn skip_zeros(source: &mut Compressed) -> io::Result<Option<u8>> {
     loop {
         let buffer = source.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(false);
+        let length = buffer.len();
+        if length == 0 {
+            return Ok(None);
         }
-        match buffer.iter().position(|byte| *byte != 0) {
-            Some(zeros) => {
-                source.consume(zeros);
-                return Ok(true);
-            }
-            None => {
-                let length = buffer.len();
-                source.consume(length);
-            }
+        let zeros = buffer.iter().position(|byte| *byte != 0).unwrap_or(length);
+        let next = buffer.get(zeros).copied();
+        source.consume(zeros);
+        if next.is_some() {
+            return Ok(next);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The stacks of one worker as a prefix tree of names.
 
-use foldhash::fast::RandomState;
-use indexmap::IndexSet;
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::{fast, quality};
+use indexmap::{IndexMap, IndexSet};
 
 use super::line::{Count, trailing_count};
 
@@ -21,21 +23,35 @@ pub(super) struct End {
     pub(super) millionths: i128,
 }
 
+/// A hash of all names from the root to a frame: 128 bits, keyed anew for each tree, so that two different stacks with
+/// one hash are nothing that happens, nor that a file can be made to contain.
+type StackHash = [u64; 2];
+
+/// A frame of the stack at hand.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Where its name ends in the text.
+    end: usize,
+    hash: StackHash,
+}
+
 /// A prefix tree of names, with counts at the nodes where stacks end.
 ///
-/// Lines mostly begin as the one before them did (files are written sorted or tree-wise), so a line is compared with
-/// its predecessor and only what differs is looked up.
+/// Looking up each frame would cost a few cache misses each. But lines mostly begin as the one before them did (files
+/// are written sorted or tree-wise): what they share is not looked at again. Of the rest, the deepest known frame is
+/// found by bisection over the hashes of the stack's prefixes, as a known frame's callers are known; what is left is new.
 #[derive(Default)]
 pub(super) struct Tree {
-    names: IndexSet<Box<[u8]>, RandomState>,
+    names: IndexSet<Box<[u8]>, fast::RandomState>,
     /// Parent and name; node n is entry n − 1, for node 0 is the root.
-    nodes: IndexSet<(u32, u32), RandomState>,
+    nodes: IndexMap<StackHash, (u32, u32), fast::RandomState>,
+    keys: [quality::RandomState; 2],
     /// For each node its index in `ends` plus 1, or 0.
     end_of: Vec<u32>,
     ends: Vec<End>,
     previous: Vec<u8>,
-    /// For each frame of the previous stack, where its name ends in the text, and its node.
-    path: Vec<(usize, u32)>,
+    /// The frames of the previous stack.
+    path: Vec<Step>,
     /// How many lines were added.
     pub(super) lines: u64,
     /// How many of them have a number before the count.
@@ -69,7 +85,7 @@ impl Tree {
     fn node_of(&mut self, stack: &[u8]) -> u32 {
         let common = common_prefix(stack, &self.previous);
         let holds = |end: usize| end < common || end == common && matches!(stack.get(end), None | Some(b';'));
-        while self.path.last().is_some_and(|(end, _)| !holds(*end)) {
+        while self.path.last().is_some_and(|step| !holds(step.end)) {
             self.path.pop();
         }
         self.previous.truncate(common);
@@ -77,19 +93,39 @@ impl Tree {
         if stack.is_empty() {
             return ROOT;
         }
-        let (mut start, mut node) = match self.path.last() {
-            Some((end, node)) => (end + 1, *node),
-            None => (0, ROOT),
-        };
+        let shared = self.path.len();
+        self.hash_rest(stack);
+        // The first frame that is not known: all after it are not known either.
+        let known = self.path[shared..].partition_point(|step| self.nodes.contains_key(&step.hash)) + shared;
+        let mut parent = known.checked_sub(1).map_or(ROOT, |last| self.known_node(self.path[last].hash));
+        for index in known..self.path.len() {
+            let start = index.checked_sub(1).map_or(0, |before| self.path[before].end + 1);
+            let Step { end, hash } = self.path[index];
+            let name = self.name_of(&stack[start..end]);
+            parent = id(self.nodes.insert_full(hash, (parent, name)).0 + 1);
+        }
+        parent
+    }
+
+    fn known_node(&self, hash: StackHash) -> u32 {
+        id(self.nodes.get_index_of(&hash).map_or(0, |index| index + 1))
+    }
+
+    /// Adds the frames that follow those of the path.
+    fn hash_rest(&mut self, stack: &[u8]) {
+        let (mut start, mut hash) = self.path.last().map_or((0, [0; 2]), |step| (step.end + 1, step.hash));
         // The end of the last frame is the end of the text: a start beyond it means that all frames are there.
         while start <= stack.len() {
             let end = memchr::memchr(b';', &stack[start..]).map_or(stack.len(), |length| start + length);
-            let name = self.name_of(&stack[start..end]);
-            node = id(self.nodes.insert_full((node, name)).0 + 1);
-            self.path.push((end, node));
+            for (hash, key) in hash.iter_mut().zip(&self.keys) {
+                let mut hasher = key.build_hasher();
+                hasher.write_u64(*hash);
+                hasher.write(&stack[start..end]);
+                *hash = hasher.finish();
+            }
+            self.path.push(Step { end, hash });
             start = end + 1;
         }
-        node
     }
 
     fn name_of(&mut self, name: &[u8]) -> u32 {
