@@ -25,12 +25,14 @@
 //! ```
 
 mod blocks;
+mod budget;
 mod cpuprofile;
 mod decode;
 mod detect;
 mod error;
 mod folded;
 mod input;
+mod json;
 mod modules;
 mod perf_script;
 mod pprof;

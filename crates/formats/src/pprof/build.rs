@@ -8,11 +8,12 @@ use burnmark_model::{
 };
 use foldhash::fast::RandomState;
 
-use super::collect::{Budget, Packed, Raw, RawLabel, RawSample};
+use super::collect::{Packed, Raw, RawLabel, RawSample};
 use super::comments::{self, Hints};
 use super::keys;
 use super::prune::{Pruned, Pruner, kept};
 use super::wire::malformed;
+use crate::budget::Budget;
 use crate::{Error, modules};
 
 /// Deepest stack that is taken; deeper ones come from damage, or want to do some.
@@ -24,9 +25,8 @@ const STEPS_PER_BYTE: u64 = 16;
 const FREE_STEPS: u64 = 1_000_000;
 
 /// Makes the profile.
-pub(super) fn build(mut raw: Raw) -> Result<Parsed, Error> {
+pub(super) fn build(mut raw: Raw, budget: Budget) -> Result<Parsed, Error> {
     let samples = std::mem::take(&mut raw.samples);
-    let budget = std::mem::take(&mut raw.budget);
     let mut builder = Builder::new(raw, budget);
     builder.describe(&samples)?;
     samples.drain(|sample| builder.add(sample))?;
@@ -60,6 +60,9 @@ enum Built {
     TooDeep,
 }
 
+/// What labels say: the thread, and the labels that are no columns.
+type Described = (Option<ThreadId>, Option<LabelSetId>);
+
 struct Builder {
     raw: Raw,
     profile: Profile,
@@ -75,7 +78,7 @@ struct Builder {
     stacks: Vec<Built>,
     steps: u64,
     keys: HashMap<i64, Key, RandomState>,
-    labels: HashMap<Box<[RawLabel]>, (Option<ThreadId>, Option<LabelSetId>), RandomState>,
+    labels: HashMap<Box<[RawLabel]>, Described, RandomState>,
     rest: Vec<RawLabel>,
     path: Vec<Place>,
 }
@@ -434,7 +437,7 @@ impl Builder {
     }
 
     /// What labels other than the time say.
-    fn labels(&mut self, labels: &[RawLabel], position: u64) -> Result<(Option<ThreadId>, Option<LabelSetId>), Error> {
+    fn labels(&mut self, labels: &[RawLabel], position: u64) -> Result<Described, Error> {
         if labels.is_empty() {
             return Ok((None, None));
         }

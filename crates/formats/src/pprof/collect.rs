@@ -11,6 +11,7 @@ use prost::Message;
 
 use super::wire::{Field, Fields, Value, malformed, parse_varint, push_varint};
 use super::{Line, Location};
+use crate::budget::Budget;
 use crate::warnings::Warnings;
 use crate::{Error, Format};
 
@@ -42,7 +43,6 @@ pub(super) struct Raw {
     /// Every distinct list of location ids, leaf first.
     pub(super) lists: IndexSet<Box<[u64]>, RandomState>,
     pub(super) samples: Packed,
-    pub(super) budget: Budget,
     pub(super) drop_frames: i64,
     pub(super) keep_frames: i64,
     pub(super) time_nanos: i64,
@@ -55,31 +55,6 @@ pub(super) struct Raw {
     pub(super) warnings: Warnings,
     /// The file's (decompressed) length.
     pub(super) length: u64,
-}
-
-/// How much memory what is read may take. Files can be tiny and claim to hold a lot.
-#[derive(Default)]
-pub(super) struct Budget {
-    held: u64,
-    limit: u64,
-}
-
-impl Budget {
-    /// Counts memory that is about to be held.
-    pub(super) fn take(&mut self, bytes: u64, position: u64) -> Result<(), Error> {
-        self.held = self.held.saturating_add(bytes);
-        if self.held <= self.limit {
-            return Ok(());
-        }
-        let limit = self.limit;
-        Err(malformed(
-            position,
-            format!(
-                "its entries take more than {limit} bytes of memory: raise the bound with --max-decompressed, of which \
-                 that is an eighth, if you trust the file"
-            ),
-        ))
-    }
 }
 
 /// A location, its lines being in [`Raw::lines`].
@@ -208,10 +183,9 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-/// Reads a whole file. `max_decompressed` also bounds, to an eighth of it, the memory that its entries take.
-pub(super) fn collect(input: impl Read, max_decompressed: u64) -> Result<Raw, Error> {
+/// Reads a whole file.
+pub(super) fn collect(input: impl Read, budget: &mut Budget) -> Result<Raw, Error> {
     let mut raw = Raw::default();
-    raw.budget.limit = max_decompressed / 8;
     let mut fields = Fields::new(input, |number| match number {
         6 => Some(MAX_TEXT),
         1..=15 => Some(MAX_MESSAGE),
@@ -220,7 +194,7 @@ pub(super) fn collect(input: impl Read, max_decompressed: u64) -> Result<Raw, Er
     let mut sample = Sample::default();
     while let Some(field) = fields.next()? {
         let held = add_field(&mut raw, &mut sample, &field)?;
-        raw.budget.take(held, field.position)?;
+        budget.take(held, field.position)?;
     }
     raw.length = fields.offset();
     Ok(raw)

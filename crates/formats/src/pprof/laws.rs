@@ -10,10 +10,17 @@ use proptest::prelude::*;
 use super::tests::{read_bytes, written};
 use crate::WriteOptions;
 
+/// Name, whether the linker's name differs, file, line of definition.
+type Defined = (String, bool, Option<String>, u32);
+/// A label's text, or its number and unit.
+type Value = Result<String, (i64, Option<String>)>;
+/// tid, name, pid, comm.
+type Known = (Option<i64>, Option<String>, Option<i64>, Option<String>);
+
 #[derive(Clone, Debug)]
 struct Code {
-    /// Name, linker's name, file, line of definition; from the outermost to the innermost inlined function.
-    functions: Vec<Option<(String, bool, Option<String>, u32)>>,
+    /// From the outermost to the innermost inlined function.
+    functions: Vec<Option<Defined>>,
     module: Option<(String, Option<String>, ModuleKind, [u64; 3])>,
     address: Option<u64>,
     line: u32,
@@ -23,9 +30,9 @@ struct Code {
 #[derive(Clone, Debug)]
 struct Event {
     stack: Vec<usize>,
-    thread: Option<(Option<i64>, Option<String>, Option<i64>, Option<String>)>,
+    thread: Option<Known>,
     time_ns: Option<i64>,
-    labels: Vec<(String, Result<String, (i64, Option<String>)>)>,
+    labels: Vec<(String, Value)>,
     values: Vec<i64>,
 }
 

@@ -24,7 +24,8 @@ mod tests;
 use burnmark_model::Parsed;
 use prost::Message;
 
-use crate::{Error, Input, ReadOptions};
+use crate::budget::Budget;
+use crate::{Error, Format, Input, ReadOptions};
 
 pub(crate) use sniff::sniff;
 pub(crate) use write::write;
@@ -71,6 +72,7 @@ struct Line {
 
 /// Reads a pprof file.
 pub(crate) fn read(input: Input, options: &ReadOptions) -> Result<Parsed, Error> {
-    let raw = collect::collect(input.into_reader(options), options.max_decompressed)?;
-    build::build(raw)
+    let mut budget = Budget::new(Format::Pprof, options.max_decompressed);
+    let raw = collect::collect(input.into_reader(options), &mut budget)?;
+    build::build(raw, budget)
 }

@@ -1,0 +1,373 @@
+//! The second step: the profile, from nodes and samples.
+
+use std::collections::HashMap;
+
+use burnmark_model::{
+    Frame, Function, FunctionId, Module, Parsed, Position, Process, Profile, Sample, StackId, StringId, Thread,
+    ThreadId, ValueType,
+};
+use foldhash::fast::RandomState;
+
+use super::parse::{Node, Raw};
+use crate::budget::Budget;
+use crate::{Error, Format};
+
+const GC: &str = "(garbage collector)";
+
+/// The frame of a sample whose node is not there.
+const UNKNOWN: Frame = Frame { function: None, module: None, address: None, line: 0, column: 0, inline_depth: 0 };
+
+/// Makes the profile.
+pub(super) fn build(mut raw: Raw, mut budget: Budget) -> Result<Parsed, Error> {
+    link(&mut raw)?;
+    check_cycles(&raw)?;
+    let times = times(&mut raw)?;
+    let (start, end) = bounds(&raw, times.as_ref().and_then(|times| times.first().copied()));
+    let mut meta = std::mem::take(&mut raw.profile.meta);
+    meta.duration_ns = end.zip(start).and_then(|(end, start)| end.checked_sub(start)).filter(|length| *length >= 0);
+    let strings = std::mem::take(&mut raw.profile.strings);
+    let has_time = times.is_some() || meta.duration_ns.is_some();
+    let mut value_types = vec![ValueType::samples()];
+    if has_time {
+        value_types.push(ValueType::new("wall", "nanoseconds"));
+    }
+    let mut builder = Builder::new(raw, Profile { meta, strings, ..Profile::new(value_types) });
+    budget.take(48 * builder.raw.nodes.len() as u64, 0)?;
+    if builder.raw.samples.is_empty() {
+        builder.add_hits()?;
+    } else {
+        builder.add_samples(times, start, end)?;
+    }
+    builder.profile.default_value = builder.profile.value_types.len() - 1;
+    Ok(Parsed { profile: builder.profile, warnings: builder.raw.warnings.into_vec() })
+}
+
+/// Finds every node's parent.
+fn link(raw: &mut Raw) -> Result<(), Error> {
+    let mut link = |child: u32, parent: u32| {
+        let node = &mut raw.nodes[child as usize];
+        if *node.parent.get_or_insert(parent) != parent {
+            let what = "a node is the child of two others: the first is taken";
+            raw.warnings.add(what, Some(Position::Byte(node.position)));
+        }
+    };
+    let mut missing = None;
+    for (parent, child) in std::mem::take(&mut raw.children) {
+        match raw.ids.get(&child) {
+            Some(child) => link(*child, parent),
+            None => missing = missing.or(Some(parent)),
+        }
+    }
+    for (child, parent) in std::mem::take(&mut raw.parents) {
+        match raw.ids.get(&parent) {
+            Some(parent) => link(child, *parent),
+            None => missing = missing.or(Some(child)),
+        }
+    }
+    if let Some(node) = missing {
+        let position = Position::Byte(raw.nodes[node as usize].position);
+        raw.warnings.add("a node's child or parent is not there: it is left out", Some(position));
+    }
+    Ok(())
+}
+
+/// No node may be its own ancestor.
+fn check_cycles(raw: &Raw) -> Result<(), Error> {
+    // The walk in which a node was met first; 0 is none.
+    let mut met = vec![0u32; raw.nodes.len()];
+    for start in 0..raw.nodes.len() {
+        let walk = start as u32 + 1;
+        let mut next = Some(start as u32);
+        while let Some(index) = next.map(|index| index as usize) {
+            if met[index] == walk {
+                let position = Position::Byte(raw.nodes[index].position);
+                let what =
+                    "the nodes are no tree: this one is its own ancestor. The file is damaged, or was written wrongly";
+                return Err(Error::malformed(Format::Cpuprofile, position, what));
+            }
+            if met[index] != 0 {
+                break;
+            }
+            met[index] = walk;
+            next = raw.nodes[index].parent;
+        }
+    }
+    Ok(())
+}
+
+/// When the samples were taken, in nanoseconds.
+fn times(raw: &mut Raw) -> Result<Option<Vec<i64>>, Error> {
+    let position = Position::Byte(raw.samples_position);
+    let too_large = || Error::malformed(Format::Cpuprofile, position, "its times do not fit 63 bits of nanoseconds");
+    let mut times = match (raw.timestamps.take(), raw.deltas.take()) {
+        (Some(timestamps), _) if !timestamps.is_empty() => timestamps,
+        (_, Some(mut deltas)) => {
+            let mut time = (raw.start.unwrap_or(0.0) * if raw.is_nested { 1e6 } else { 1.0 }) as i64;
+            for delta in &mut deltas {
+                time = time.checked_add(*delta).ok_or_else(too_large)?;
+                *delta = time;
+            }
+            deltas
+        }
+        _ => return Ok(None),
+    };
+    if raw.samples.is_empty() {
+        return Ok(None);
+    }
+    if times.len() != raw.samples.len() {
+        let what = "there are not as many times as samples: those that lack the other are left out";
+        raw.warnings.add(what, Some(position));
+        times.truncate(raw.samples.len());
+        raw.samples.truncate(times.len());
+    }
+    for time in &mut times {
+        *time = time.checked_mul(1000).ok_or_else(too_large)?;
+    }
+    let backwards = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    if backwards > 0 {
+        for _ in 0..backwards {
+            raw.warnings
+                .add("a sample is older than the one before it: samples were put in order by time", Some(position));
+        }
+        let mut order: Vec<u32> = (0..times.len() as u32).collect();
+        order.sort_by_key(|index| times[*index as usize]);
+        raw.samples = order.iter().map(|index| raw.samples[*index as usize]).collect();
+        times = order.iter().map(|index| times[*index as usize]).collect();
+    }
+    Ok(Some(times))
+}
+
+/// Start and end in nanoseconds. Files with a nested tree usually have them in seconds, the others in microseconds.
+fn bounds(raw: &Raw, first_ns: Option<i64>) -> (Option<i64>, Option<i64>) {
+    let microseconds = match (raw.start, first_ns) {
+        (Some(start), Some(first)) => (start * 1e3 - first as f64).abs() <= (start * 1e9 - first as f64).abs(),
+        _ => !raw.is_nested,
+    };
+    let scale = if microseconds { 1e3 } else { 1e9 };
+    let nanos = |time: Option<f64>| time.map(|time| (time * scale).round() as i64);
+    (nanos(raw.start), nanos(raw.end))
+}
+
+/// What makes functions the same, but for the column: name, script, line.
+type Place = (Option<StringId>, Option<StringId>, i64);
+
+struct Builder {
+    raw: Raw,
+    profile: Profile,
+    /// Lines in the file count from 1.
+    from_one: bool,
+    functions: HashMap<(Place, i64), FunctionId, RandomState>,
+    columns: HashMap<Place, i64, RandomState>,
+    /// Frame and stack of each node, the line where it was left out.
+    done: Vec<Option<(Frame, Option<StackId>)>>,
+    pending: Vec<u32>,
+}
+
+impl Builder {
+    fn new(raw: Raw, profile: Profile) -> Self {
+        let root = raw.nodes.iter().find(|node| node.parent.is_none());
+        let from_one = root.is_some_and(|root| !root.has_call_frame && root.line >= 0);
+        let done = vec![None; raw.nodes.len()];
+        let (functions, columns) = Default::default();
+        Self { raw, profile, from_one, functions, columns, done, pending: Vec::new() }
+    }
+
+    fn add_samples(&mut self, times: Option<Vec<i64>>, start: Option<i64>, end: Option<i64>) -> Result<(), Error> {
+        let thread = self.thread();
+        let lengths = match &times {
+            Some(times) => lengths(times, end),
+            None => shares(start, end, self.raw.samples.len()),
+        };
+        let mut ticks: Vec<usize> = self.raw.nodes.iter().map(|node| node.ticks.start).collect();
+        let mut before = None;
+        for (index, id) in std::mem::take(&mut self.raw.samples).into_iter().enumerate() {
+            let Some(node) = self.raw.ids.get(&id).copied() else {
+                self.raw.warnings.add(
+                    "a sample names a node that is not there: its stack is not known",
+                    Some(Position::Byte(self.raw.samples_position)),
+                );
+                let frame = self.profile.frames.intern(UNKNOWN);
+                before = Some(self.profile.push_frame(None, frame));
+                self.push(before, thread, times.as_ref().map(|times| times[index]), &lengths, index)?;
+                continue;
+            };
+            let stack = if self.is_gc(node) {
+                let (frame, _) = self.place(node);
+                let frame = self.profile.frames.intern(frame);
+                Some(self.profile.push_frame(before, frame))
+            } else {
+                let line = next_line(&mut self.raw.ticks, &self.raw.nodes[node as usize], &mut ticks[node as usize]);
+                before = self.stack_at(node, line);
+                before
+            };
+            self.push(stack, thread, times.as_ref().map(|times| times[index]), &lengths, index)?;
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        stack: Option<StackId>,
+        thread: Option<ThreadId>,
+        time_ns: Option<i64>,
+        lengths: &[i64],
+        index: usize,
+    ) -> Result<(), Error> {
+        let values = [1, lengths.get(index).copied().unwrap_or(0)];
+        let sample = Sample { stack, thread, time_ns, labels: None };
+        let pushed = self.profile.samples.push(sample, &values[..self.profile.value_types.len()]);
+        pushed.map_err(|overflow| Error::overflow(&self.profile.value_types, overflow))
+    }
+
+    /// A sample per node and line, for files that say no more.
+    fn add_hits(&mut self) -> Result<(), Error> {
+        let thread = self.thread();
+        let all: i128 = self.raw.nodes.iter().map(|node| i128::from(node.hits.max(0))).sum();
+        let duration = i128::from(self.profile.meta.duration_ns.unwrap_or(0));
+        // Shares are taken of the running sum, so that they add up to the whole.
+        let mut sum = 0i128;
+        for index in 0..self.raw.nodes.len() {
+            let mut left = self.raw.nodes[index].hits.max(0);
+            let lines: Vec<_> = self.raw.ticks[self.raw.nodes[index].ticks.clone()].to_vec();
+            for (line, ticks) in lines.into_iter().chain([(0, i64::MAX)]) {
+                let hits = ticks.min(left);
+                if hits == 0 {
+                    continue;
+                }
+                left -= hits;
+                let stack = self.stack_at(index as u32, line);
+                let until = |sum: i128| duration * sum / all.max(1);
+                let wall = until(sum + i128::from(hits)) - until(sum);
+                sum += i128::from(hits);
+                let values = [hits, i64::try_from(wall).unwrap_or(i64::MAX)];
+                let sample = Sample { stack, thread, time_ns: None, labels: None };
+                let pushed = self.profile.samples.push(sample, &values[..self.profile.value_types.len()]);
+                pushed.map_err(|overflow| Error::overflow(&self.profile.value_types, overflow))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn thread(&mut self) -> Option<ThreadId> {
+        let name = self.raw.thread_name.take()?;
+        let name = Some(self.profile.strings.intern(&name));
+        let process = self.profile.processes.intern(Process { pid: None, name: None });
+        Some(self.profile.threads.intern(Thread { process, tid: None, name }))
+    }
+
+    fn is_gc(&self, node: u32) -> bool {
+        let node = &self.raw.nodes[node as usize];
+        let is_top = node.parent.is_none_or(|parent| self.raw.nodes[parent as usize].parent.is_none());
+        is_top && node.name.is_some_and(|name| self.profile.strings.get(name) == GC)
+    }
+
+    /// The stack of a node that is at this line of its function.
+    fn stack_at(&mut self, node: u32, line: u32) -> Option<StackId> {
+        let (frame, stack) = self.place(node);
+        let stack = stack?;
+        if line == 0 {
+            return Some(stack);
+        }
+        let parent = self.profile.stacks.get(stack).parent;
+        let frame = self.profile.frames.intern(Frame { line, ..frame });
+        Some(self.profile.push_frame(parent, frame))
+    }
+
+    /// Frame and stack of a node. The root has no frame unless it is all there is.
+    fn place(&mut self, node: u32) -> (Frame, Option<StackId>) {
+        let mut pending = std::mem::take(&mut self.pending);
+        let mut next = Some(node);
+        let mut stack = None;
+        while let Some(index) = next {
+            if let Some((_, done)) = self.done[index as usize] {
+                stack = done;
+                break;
+            }
+            pending.push(index);
+            next = self.raw.nodes[index as usize].parent;
+        }
+        while let Some(index) = pending.pop() {
+            let mut frame = UNKNOWN;
+            if !self.is_root(index) {
+                frame = self.frame(index);
+                let frame = self.profile.frames.intern(frame);
+                stack = Some(self.profile.push_frame(stack, frame));
+            }
+            self.done[index as usize] = Some((frame, stack));
+        }
+        self.pending = pending;
+        self.done[node as usize].expect("just placed")
+    }
+
+    /// Whether a node is the root that V8 puts above all: it stands for no code.
+    fn is_root(&self, node: u32) -> bool {
+        let node = &self.raw.nodes[node as usize];
+        node.parent.is_none() && node.name.is_some_and(|name| self.profile.strings.get(name) == "(root)")
+    }
+
+    fn frame(&mut self, index: u32) -> Frame {
+        let node = &self.raw.nodes[index as usize];
+        let url = node.url.filter(|url| !self.profile.strings.get(*url).is_empty());
+        let place = (node.name, url, node.line);
+        let column = node.column;
+        let function = match self.functions.get(&(place, column)) {
+            Some(function) => *function,
+            None => {
+                let function = self.function(place, column);
+                self.functions.insert((place, column), function);
+                function
+            }
+        };
+        let module = url.map(|url| self.profile.modules.intern(Module::at(url)));
+        Frame { module, ..Frame::of(function) }
+    }
+
+    fn function(&mut self, place: Place, column: i64) -> FunctionId {
+        let (name, file, line) = place;
+        let name = match name.filter(|name| !self.profile.strings.get(*name).is_empty()) {
+            Some(name) => name,
+            None => self.profile.strings.intern("(anonymous)"),
+        };
+        let line = if self.from_one { line } else { line.saturating_add(1) };
+        let start_line = if file.is_some() { u32::try_from(line).unwrap_or(0) } else { 0 };
+        // Minified scripts have many functions of one name in one line: the column tells them apart.
+        let first = *self.columns.entry(place).or_insert(column);
+        let system_name = (first != column).then(|| {
+            let column = if self.from_one { column } else { column.saturating_add(1) };
+            let unique = format!("{}@{line}:{column}", self.profile.strings.get(name));
+            self.profile.strings.intern(&unique)
+        });
+        self.profile.functions.intern(Function { name, system_name, file, start_line })
+    }
+}
+
+/// The line of a node's next sample; 0 once they are used up.
+fn next_line(ticks: &mut [(u32, i64)], node: &Node, at: &mut usize) -> u32 {
+    while *at < node.ticks.end {
+        let (line, left) = &mut ticks[*at];
+        if *left > 0 {
+            *left -= 1;
+            return *line;
+        }
+        *at += 1;
+    }
+    0
+}
+
+/// How long samples last: until the next one, and the last as long as the others on average.
+fn lengths(times: &[i64], end: Option<i64>) -> Vec<i64> {
+    let mut lengths: Vec<i64> = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+    match times {
+        [] => {}
+        [only] => lengths.push(end.map_or(0, |end| end.saturating_sub(*only).max(0))),
+        [first, .., last] => lengths.push(last.saturating_sub(*first) / (times.len() as i64 - 1)),
+    }
+    lengths
+}
+
+/// How long samples without times last: the same share each.
+fn shares(start: Option<i64>, end: Option<i64>, samples: usize) -> Vec<i64> {
+    let duration = end.zip(start).map_or(0, |(end, start)| end.saturating_sub(start).max(0));
+    let until = |index: usize| (i128::from(duration) * index as i128 / samples.max(1) as i128) as i64;
+    (0..samples).map(|index| until(index + 1) - until(index)).collect()
+}

@@ -1,0 +1,348 @@
+//! The first step: nodes and samples as they are in the file.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::ops::Range;
+
+use burnmark_model::{Profile, StringId};
+use foldhash::fast::RandomState;
+
+use crate::budget::Budget;
+use crate::json::{Json, Members, Next};
+use crate::warnings::Warnings;
+use crate::{Error, Format};
+
+/// A node of the call tree.
+pub(super) struct Node {
+    pub(super) position: u64,
+    pub(super) name: Option<StringId>,
+    pub(super) url: Option<StringId>,
+    /// As in the file: from 0 in call frames.
+    pub(super) line: i64,
+    pub(super) column: i64,
+    /// Whether the node has its function in a `callFrame`.
+    pub(super) has_call_frame: bool,
+    pub(super) hits: i64,
+    /// `positionTicks`, in [`Raw::ticks`].
+    pub(super) ticks: Range<usize>,
+    /// Index of the caller's node.
+    pub(super) parent: Option<u32>,
+}
+
+/// A file's contents.
+#[derive(Default)]
+pub(super) struct Raw {
+    /// Holds the texts already.
+    pub(super) profile: Profile,
+    pub(super) nodes: Vec<Node>,
+    /// Nodes by their ids, which may be any number.
+    pub(super) ids: HashMap<i64, u32, RandomState>,
+    /// A node's index and the id of a child of it.
+    pub(super) children: Vec<(u32, i64)>,
+    /// A node's index and the id of its parent.
+    pub(super) parents: Vec<(u32, i64)>,
+    /// Lines, from 1, and how often a function was sampled there.
+    pub(super) ticks: Vec<(u32, i64)>,
+    pub(super) start: Option<f64>,
+    pub(super) end: Option<f64>,
+    /// Ids of the sampled nodes.
+    pub(super) samples: Vec<i64>,
+    /// Where the list of samples is.
+    pub(super) samples_position: u64,
+    /// Microseconds since the sample before.
+    pub(super) deltas: Option<Vec<i64>>,
+    /// Microseconds.
+    pub(super) timestamps: Option<Vec<i64>>,
+    /// Whether the nodes came as one nested `head`: start and end are in seconds then.
+    pub(super) is_nested: bool,
+    pub(super) thread_name: Option<String>,
+    pub(super) warnings: Warnings,
+}
+
+/// Members of the document.
+enum Key {
+    Nodes,
+    Head,
+    Start,
+    End,
+    Samples,
+    Deltas,
+    Timestamps,
+    /// Something that the profile is wrapped in.
+    Wrapper,
+    ThreadName,
+    Title,
+    Other,
+}
+
+/// Members of nodes and call frames.
+enum NodeKey {
+    Id,
+    CallFrame,
+    Name,
+    Url,
+    Line,
+    Column,
+    Hits,
+    Children,
+    Parent,
+    Ticks,
+    Other,
+}
+
+struct Parser<'b, R> {
+    json: Json<R>,
+    raw: Raw,
+    budget: &'b mut Budget,
+}
+
+/// Reads a whole file.
+pub(super) fn parse(input: impl Read, budget: &mut Budget) -> Result<Raw, Error> {
+    let mut parser = Parser { json: Json::new(input, Format::Cpuprofile), raw: Raw::default(), budget };
+    parser.document()?;
+    parser.json.end()?;
+    let Parser { json, mut raw, .. } = parser;
+    if let Some((position, count)) = json.lossy {
+        let what = "a text is not proper UTF-8 or UTF-16: what can't be shown is replaced by U+FFFD";
+        for _ in 0..count.min(1 << 20) {
+            raw.warnings.add(what, Some(burnmark_model::Position::Byte(position)));
+        }
+    }
+    Ok(raw)
+}
+
+impl<R: Read> Parser<'_, R> {
+    /// The document, and what it is wrapped in.
+    fn document(&mut self) -> Result<(), Error> {
+        let mut open = vec![self.json.object()?];
+        while let Some(members) = open.last_mut() {
+            let Some(key) = self.json.key(members, document_key)? else {
+                open.pop();
+                continue;
+            };
+            let next = self.json.next()?;
+            match (key, next) {
+                (Key::Nodes, Next::Array) => self.nodes()?,
+                (Key::Head, Next::Object) => self.head()?,
+                (Key::Start, Next::Number) => self.raw.start = Some(self.json.float()?),
+                (Key::End, Next::Number) => self.raw.end = Some(self.json.float()?),
+                (Key::Samples, Next::Array) => {
+                    self.raw.samples_position = self.json.position();
+                    self.raw.samples = self.numbers()?;
+                }
+                (Key::Deltas, Next::Array) => self.raw.deltas = Some(self.numbers()?),
+                (Key::Timestamps, Next::Array) => self.raw.timestamps = Some(self.numbers()?),
+                (Key::Wrapper, Next::Object) => {
+                    if open.len() > 16 {
+                        return Err(self.json.error("the profile is wrapped too many times over"));
+                    }
+                    open.push(self.json.object()?);
+                }
+                (Key::ThreadName, Next::Text) => self.raw.thread_name = Some(self.json.text(str::to_owned)?),
+                (Key::Title, Next::Text) => {
+                    let title = self.json.text(str::to_owned)?;
+                    if !title.is_empty() {
+                        self.raw.profile.meta.other.insert("title".into(), title);
+                    }
+                }
+                _ => self.json.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(&mut self) -> Result<Vec<i64>, Error> {
+        let mut numbers = Vec::new();
+        let mut items = self.json.array()?;
+        while self.json.item(&mut items)? {
+            numbers.push(self.json.integer()?);
+            // The profile's columns for a sample, and room to sort.
+            self.budget.take(32, self.json.position())?;
+        }
+        Ok(numbers)
+    }
+
+    /// The flat list of nodes.
+    fn nodes(&mut self) -> Result<(), Error> {
+        let mut items = self.json.array()?;
+        while self.json.item(&mut items)? {
+            let node = self.open_node(None)?;
+            let mut members = self.json.object()?;
+            while let Some(key) = self.json.key(&mut members, node_key)? {
+                if matches!(key, NodeKey::Children) && self.json.next()? == Next::Array {
+                    let mut children = self.json.array()?;
+                    while self.json.item(&mut children)? {
+                        self.budget.take(16, self.json.position())?;
+                        let child = self.json.integer()?;
+                        self.raw.children.push((node, child));
+                    }
+                } else {
+                    self.member(node, key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The nested tree, which may be deeper than any stack.
+    fn head(&mut self) -> Result<(), Error> {
+        self.raw.is_nested = true;
+        /// A node whose object is open, and its list of children once that is open too.
+        struct Open {
+            node: u32,
+            members: Members,
+            children: Option<Members>,
+        }
+        let node = self.open_node(None)?;
+        let mut open = vec![Open { node, members: self.json.object()?, children: None }];
+        while let Some(top) = open.last_mut() {
+            if let Some(children) = &mut top.children {
+                if self.json.item(children)? {
+                    let parent = top.node;
+                    let node = self.open_node(Some(parent))?;
+                    open.push(Open { node, members: self.json.object()?, children: None });
+                } else {
+                    top.children = None;
+                }
+                continue;
+            }
+            match self.json.key(&mut top.members, node_key)? {
+                None => drop(open.pop()),
+                Some(NodeKey::Children) if self.json.next()? == Next::Array => {
+                    top.children = Some(self.json.array()?);
+                }
+                Some(key) => {
+                    let node = top.node;
+                    self.member(node, key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn open_node(&mut self, parent: Option<u32>) -> Result<u32, Error> {
+        let position = self.json.position();
+        self.budget.take(160, position)?;
+        let index = self.raw.nodes.len() as u32;
+        self.raw.nodes.push(Node {
+            position,
+            name: None,
+            url: None,
+            line: -1,
+            column: -1,
+            has_call_frame: false,
+            hits: 0,
+            ticks: 0..0,
+            parent,
+        });
+        Ok(index)
+    }
+
+    /// A member of a node, other than a list of children.
+    fn member(&mut self, index: u32, key: NodeKey) -> Result<(), Error> {
+        let position = self.json.position();
+        match (key, self.json.next()?) {
+            (NodeKey::Id, Next::Number) => {
+                let id = self.json.integer()?;
+                if *self.raw.ids.entry(id).or_insert(index) != index {
+                    let what = "a node has the id of another one: the first is taken";
+                    self.raw.warnings.add(what, Some(burnmark_model::Position::Byte(position)));
+                }
+            }
+            (NodeKey::Parent, Next::Number) => {
+                let parent = self.json.integer()?;
+                self.budget.take(16, position)?;
+                self.raw.parents.push((index, parent));
+            }
+            (NodeKey::Hits, Next::Number) => self.raw.nodes[index as usize].hits = self.json.integer()?,
+            (NodeKey::CallFrame, Next::Object) => {
+                self.raw.nodes[index as usize].has_call_frame = true;
+                let mut members = self.json.object()?;
+                while let Some(key) = self.json.key(&mut members, node_key)? {
+                    self.place(index, key)?;
+                }
+            }
+            (NodeKey::Ticks, Next::Array) => self.ticks(index)?,
+            (key, _) => self.place(index, key)?,
+        }
+        Ok(())
+    }
+
+    /// A member of a call frame, or of a node that is its own call frame.
+    fn place(&mut self, index: u32, key: NodeKey) -> Result<(), Error> {
+        let position = self.json.position();
+        let node = &mut self.raw.nodes[index as usize];
+        let strings = &mut self.raw.profile.strings;
+        let before = strings.len();
+        let mut length = 0;
+        let mut intern = |text: &str| {
+            length = text.len() as u64;
+            strings.intern(text)
+        };
+        match (key, self.json.next()?) {
+            (NodeKey::Name, Next::Text) => node.name = Some(self.json.text(&mut intern)?),
+            (NodeKey::Url, Next::Text) => node.url = Some(self.json.text(&mut intern)?),
+            (NodeKey::Line, Next::Number) => node.line = self.json.integer()?,
+            (NodeKey::Column, Next::Number) => node.column = self.json.integer()?,
+            _ => self.json.skip()?,
+        }
+        if self.raw.profile.strings.len() > before {
+            self.budget.take(48 + length, position)?;
+        }
+        Ok(())
+    }
+
+    fn ticks(&mut self, index: u32) -> Result<(), Error> {
+        let first = self.raw.ticks.len();
+        let mut items = self.json.array()?;
+        while self.json.item(&mut items)? {
+            self.budget.take(16, self.json.position())?;
+            let (mut line, mut ticks) = (0, 0);
+            let mut members = self.json.object()?;
+            while let Some(key) = self.json.key(&mut members, |key| (key == "line", key == "ticks"))? {
+                match (key, self.json.next()?) {
+                    ((true, _), Next::Number) => line = self.json.integer()?,
+                    ((_, true), Next::Number) => ticks = self.json.integer()?,
+                    _ => self.json.skip()?,
+                }
+            }
+            if let (Ok(line @ 1..), 1..) = (u32::try_from(line), ticks) {
+                self.raw.ticks.push((line, ticks));
+            }
+        }
+        self.raw.nodes[index as usize].ticks = first..self.raw.ticks.len();
+        Ok(())
+    }
+}
+
+fn document_key(key: &str) -> Key {
+    match key {
+        "nodes" => Key::Nodes,
+        "head" => Key::Head,
+        "startTime" => Key::Start,
+        "endTime" => Key::End,
+        "samples" => Key::Samples,
+        "timeDeltas" => Key::Deltas,
+        "timestamps" => Key::Timestamps,
+        "profile" | "cpuProfile" | "result" => Key::Wrapper,
+        "threadName" => Key::ThreadName,
+        "title" => Key::Title,
+        _ => Key::Other,
+    }
+}
+
+fn node_key(key: &str) -> NodeKey {
+    match key {
+        "id" => NodeKey::Id,
+        "callFrame" => NodeKey::CallFrame,
+        "functionName" => NodeKey::Name,
+        "url" => NodeKey::Url,
+        "lineNumber" => NodeKey::Line,
+        "columnNumber" => NodeKey::Column,
+        "hitCount" => NodeKey::Hits,
+        "children" => NodeKey::Children,
+        "parent" => NodeKey::Parent,
+        "positionTicks" => NodeKey::Ticks,
+        _ => NodeKey::Other,
+    }
+}

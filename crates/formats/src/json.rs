@@ -1,0 +1,435 @@
+//! JSON as a stream of tokens, for documents that are large, or nested deeper than a parser may recurse. The caller
+//! walks the document in its own order and skips what it does not know; memory follows the longest token.
+
+use std::io::Read;
+
+use burnmark_model::Position;
+
+use crate::{Error, Format};
+
+/// How much is read at a time.
+const BLOCK: usize = 256 << 10;
+/// Longest text. Names of 10 MB exist.
+const MAX_TEXT: usize = 64 << 20;
+/// Longest number: more digits than any double needs.
+const MAX_NUMBER: usize = 1024;
+
+/// A JSON document that is read once, in order.
+pub(crate) struct Json<R> {
+    format: Format,
+    input: R,
+    buffer: Vec<u8>,
+    at: usize,
+    /// Offset of the buffer's first byte in the input.
+    offset: u64,
+    ended: bool,
+    scratch: String,
+    /// Where the first text that is not UTF-8 or has half a surrogate pair is, and how many there are.
+    pub(crate) lossy: Option<(u64, u64)>,
+}
+
+/// What kind of value comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Object,
+    Array,
+    Text,
+    Number,
+    /// `true`, `false` or `null`.
+    Word,
+}
+
+/// Which member of an object or array is next.
+#[derive(Debug)]
+pub(crate) struct Members {
+    first: bool,
+}
+
+impl<R: Read> Json<R> {
+    pub(crate) fn new(input: R, format: Format) -> Self {
+        Self { format, input, buffer: Vec::new(), at: 0, offset: 0, ended: false, scratch: String::new(), lossy: None }
+    }
+
+    /// Offset of the next byte in the input.
+    pub(crate) fn position(&self) -> u64 {
+        self.offset + self.at as u64
+    }
+
+    /// An error at the current position.
+    pub(crate) fn error(&self, message: impl Into<String>) -> Error {
+        Error::malformed(self.format, Position::Byte(self.position()), message)
+    }
+
+    /// What comes next.
+    pub(crate) fn next(&mut self) -> Result<Next, Error> {
+        match self.peek()? {
+            Some(b'{') => Ok(Next::Object),
+            Some(b'[') => Ok(Next::Array),
+            Some(b'"') => Ok(Next::Text),
+            Some(b'-' | b'0'..=b'9') => Ok(Next::Number),
+            Some(b't' | b'f' | b'n') => Ok(Next::Word),
+            _ => Err(self.unexpected("a value")),
+        }
+    }
+
+    /// Enters an object.
+    pub(crate) fn object(&mut self) -> Result<Members, Error> {
+        self.expect(b'{', "an object").map(|()| Members { first: true })
+    }
+
+    /// Enters an array.
+    pub(crate) fn array(&mut self) -> Result<Members, Error> {
+        self.expect(b'[', "an array").map(|()| Members { first: true })
+    }
+
+    /// What `take` makes of the next key of an object, or `None` past its last.
+    pub(crate) fn key<T>(&mut self, members: &mut Members, take: impl FnOnce(&str) -> T) -> Result<Option<T>, Error> {
+        if !self.member(members, b'}')? {
+            return Ok(None);
+        }
+        let key = self.text(take)?;
+        self.expect(b':', "`:`")?;
+        Ok(Some(key))
+    }
+
+    /// Whether an array has another item.
+    pub(crate) fn item(&mut self, members: &mut Members) -> Result<bool, Error> {
+        self.member(members, b']')
+    }
+
+    fn member(&mut self, members: &mut Members, end: u8) -> Result<bool, Error> {
+        let next = self.peek()?;
+        if next == Some(end) {
+            self.at += 1;
+            return Ok(false);
+        }
+        if !std::mem::take(&mut members.first) {
+            if next != Some(b',') {
+                return Err(self.unexpected(if end == b']' { "`,` or `]`" } else { "`,` or `}`" }));
+            }
+            self.at += 1;
+        }
+        Ok(true)
+    }
+
+    /// What `take` makes of a text.
+    pub(crate) fn text<T>(&mut self, take: impl FnOnce(&str) -> T) -> Result<T, Error> {
+        self.expect(b'"', "a text")?;
+        let start = self.position();
+        let mut length = 0;
+        let mut escaped = false;
+        loop {
+            let rest = &self.buffer[self.at + length..];
+            match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+                Some(found) if rest[found] == b'"' => {
+                    length += found;
+                    break;
+                }
+                // The escaped character may be a quote.
+                Some(found) if found + 1 < rest.len() => {
+                    escaped = true;
+                    length += found + 2;
+                }
+                _ if length + rest.len() > MAX_TEXT => {
+                    return Err(self.error(format!("a text of more than {MAX_TEXT} bytes")));
+                }
+                found => {
+                    length += found.unwrap_or(rest.len());
+                    let wanted = self.buffer.len() - self.at + 1;
+                    if !self.fill(wanted)? {
+                        return Err(self.cut_off());
+                    }
+                }
+            }
+        }
+        let bytes = &self.buffer[self.at..self.at + length];
+        self.at += length + 1;
+        let (text, lossy);
+        if escaped {
+            lossy = unescape(bytes, &mut self.scratch);
+            text = self.scratch.as_str().into();
+        } else {
+            text = String::from_utf8_lossy(bytes);
+            lossy = matches!(text, std::borrow::Cow::Owned(_));
+        }
+        if lossy {
+            self.lossy = Some(self.lossy.map_or((start, 1), |(first, count)| (first, count + 1)));
+        }
+        Ok(take(&text))
+    }
+
+    /// A whole number; fractions are rounded, as are numbers beyond 64 bits. `null` and texts are errors.
+    pub(crate) fn integer(&mut self) -> Result<i64, Error> {
+        self.peek()?;
+        self.fill(32)?;
+        // Nearly all numbers are short and whole.
+        let bytes = &self.buffer[self.at..];
+        let negative = bytes.first() == Some(&b'-');
+        let start = usize::from(negative);
+        let mut value = 0i64;
+        let mut end = start;
+        while let Some(digit @ b'0'..=b'9') = bytes.get(end).copied() {
+            if end - start == 18 {
+                break;
+            }
+            value = value * 10 + i64::from(digit - b'0');
+            end += 1;
+        }
+        if end > start && !matches!(bytes.get(end), Some(b'0'..=b'9' | b'.' | b'e' | b'E')) {
+            self.at += end;
+            return Ok(if negative { -value } else { value });
+        }
+        let text = self.number_text()?;
+        match text.parse::<i64>() {
+            Ok(value) => Ok(value),
+            Err(_) => Ok(self.parse_float(&text)?.round() as i64),
+        }
+    }
+
+    /// A number.
+    pub(crate) fn float(&mut self) -> Result<f64, Error> {
+        self.peek()?;
+        let text = self.number_text()?;
+        self.parse_float(&text)
+    }
+
+    fn parse_float(&self, text: &str) -> Result<f64, Error> {
+        match text.parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(value),
+            _ => Err(self.error(format!("`{}` is no number", text.chars().take(40).collect::<String>()))),
+        }
+    }
+
+    fn number_text(&mut self) -> Result<String, Error> {
+        self.fill(MAX_NUMBER)?;
+        let rest = &self.buffer[self.at..];
+        let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let length = rest.iter().take(MAX_NUMBER).take_while(|byte| is_part(byte)).count();
+        if length == 0 || length == MAX_NUMBER {
+            return Err(self.unexpected("a number"));
+        }
+        let text = String::from_utf8_lossy(&rest[..length]).into_owned();
+        self.at += length;
+        Ok(text)
+    }
+
+    /// Passes over a value, however deep.
+    pub(crate) fn skip(&mut self) -> Result<(), Error> {
+        let mut depth = 0u64;
+        loop {
+            match self.peek()? {
+                Some(b'{' | b'[') => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                Some(b'}' | b']') if depth > 0 => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                Some(b',' | b':') if depth > 0 => {
+                    self.at += 1;
+                    continue;
+                }
+                Some(b'"') => self.text(|_| ())?,
+                Some(b'-' | b'0'..=b'9') => self.number_text().map(|_| ())?,
+                Some(b'a'..=b'z') => {
+                    while let Some(b'a'..=b'z') = self.byte()? {
+                        self.at += 1;
+                    }
+                }
+                _ => return Err(self.unexpected("a value")),
+            }
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes sure that nothing but white space is left.
+    pub(crate) fn end(&mut self) -> Result<(), Error> {
+        if self.peek()?.is_some() { Err(self.error("there is more text after the document's end")) } else { Ok(()) }
+    }
+
+    fn expect(&mut self, wanted: u8, what: &str) -> Result<(), Error> {
+        if self.peek()? != Some(wanted) {
+            return Err(self.unexpected(what));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// The next byte that is not white space.
+    fn peek(&mut self) -> Result<Option<u8>, Error> {
+        loop {
+            match self.byte()? {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                other => return Ok(other),
+            }
+        }
+    }
+
+    fn byte(&mut self) -> Result<Option<u8>, Error> {
+        if self.at == self.buffer.len() {
+            self.fill(1)?;
+        }
+        Ok(self.buffer.get(self.at).copied())
+    }
+
+    /// Makes at least `wanted` bytes available, unless the input ends before.
+    fn fill(&mut self, wanted: usize) -> Result<bool, Error> {
+        while self.buffer.len() - self.at < wanted && !self.ended {
+            self.buffer.drain(..self.at);
+            self.offset += self.at as u64;
+            self.at = 0;
+            let before = self.buffer.len();
+            let read = (&mut self.input).take(BLOCK.max(before) as u64).read_to_end(&mut self.buffer)?;
+            self.ended = read == 0;
+        }
+        Ok(self.buffer.len() - self.at >= wanted)
+    }
+
+    fn unexpected(&self, wanted: &str) -> Error {
+        match self.buffer.get(self.at) {
+            None => self.cut_off(),
+            Some(byte @ b' '..=b'~') => self.error(format!("expected {wanted}, found `{}`", char::from(*byte))),
+            Some(byte) => self.error(format!("expected {wanted}, found the byte {byte:#04x}")),
+        }
+    }
+
+    fn cut_off(&self) -> Error {
+        self.error("the file ends too early: copy it again, or wait until it is complete")
+    }
+}
+
+/// Replaces escapes; returns whether something could not be understood.
+fn unescape(bytes: &[u8], out: &mut String) -> bool {
+    out.clear();
+    let mut lossy = false;
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        let plain = String::from_utf8_lossy(&rest[..at]);
+        lossy |= matches!(plain, std::borrow::Cow::Owned(_));
+        out.push_str(&plain);
+        rest = &rest[at + 1..];
+        let Some((kind, after)) = rest.split_first() else { break };
+        rest = after;
+        match kind {
+            b'n' => out.push('\n'),
+            b't' => out.push('\t'),
+            b'r' => out.push('\r'),
+            b'b' => out.push('\u{8}'),
+            b'f' => out.push('\u{c}'),
+            b'u' => {
+                let (decoded, length) = unicode(rest);
+                lossy |= decoded.is_none();
+                out.push(decoded.unwrap_or(char::REPLACEMENT_CHARACTER));
+                rest = &rest[length..];
+            }
+            b'"' | b'\\' | b'/' => out.push(char::from(*kind)),
+            _ => {
+                lossy = true;
+                out.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+    }
+    let plain = String::from_utf8_lossy(rest);
+    lossy |= matches!(plain, std::borrow::Cow::Owned(_));
+    out.push_str(&plain);
+    lossy
+}
+
+/// The character of `XXXX` or of a pair `XXXX\uXXXX`, and its length.
+fn unicode(bytes: &[u8]) -> (Option<char>, usize) {
+    let hex = |bytes: &[u8]| {
+        let digits = std::str::from_utf8(bytes.get(..4)?).ok()?;
+        u32::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))
+    };
+    let Some(first) = hex(bytes) else { return (None, 0) };
+    if !(0xd800..0xdc00).contains(&first) {
+        return (char::from_u32(first), 4);
+    }
+    let second = bytes.get(4..6).filter(|mark| *mark == b"\\u").and_then(|_| hex(&bytes[6..]));
+    match second {
+        Some(second @ 0xdc00..=0xdfff) => (char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)), 10),
+        _ => (None, 4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands out one byte at a time: every token crosses a border.
+    struct Slow<'a>(&'a [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let Some((first, rest)) = self.0.split_first() else { return Ok(0) };
+            buffer[0] = *first;
+            self.0 = rest;
+            Ok(1)
+        }
+    }
+
+    fn json(text: &str) -> Json<Slow<'_>> {
+        Json::new(Slow(text.as_bytes()), Format::Cpuprofile)
+    }
+
+    #[test]
+    fn texts_are_what_serde_json_reads() {
+        for text in [
+            r#""""#,
+            r#""plain é \u00e9 \uD83D\uDE00 \" \\ \/ \b\f\n\r\t""#,
+            r#""\u0000</script>""#,
+            r#""ends in a backslash \\""#,
+        ] {
+            let expected: String = serde_json::from_str(text).unwrap();
+            assert_eq!(json(text).text(str::to_owned).unwrap(), expected);
+        }
+        let mut lone = json(r#""a\ud800b""#);
+        assert_eq!(lone.text(str::to_owned).unwrap(), "a\u{fffd}b");
+        assert_eq!(lone.lossy, Some((1, 1)));
+    }
+
+    #[test]
+    fn numbers_of_all_kinds_are_read() {
+        for (text, expected) in [
+            ("0", 0),
+            ("-17 ", -17),
+            ("999999999999999999", 999_999_999_999_999_999),
+            ("9223372036854775807", i64::MAX),
+            ("18446744073709551615", i64::MAX),
+            ("1e3", 1000),
+            ("-2.6", -3),
+        ] {
+            assert_eq!(json(text).integer().unwrap(), expected, "{text}");
+        }
+        assert_eq!(json("12.5").float().unwrap(), 12.5);
+        for text in ["", "-", "null", "1e999", "\"1\""] {
+            assert!(json(text).integer().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_values_are_skipped_however_deep() {
+        let deep = format!("{}{}", "[{\"a\":".repeat(100_000), "[]".to_owned() + &"}]".repeat(100_000));
+        let text = format!("{{\"x\": {deep}, \"y\": 5}}");
+        let mut json = Json::new(text.as_bytes(), Format::Cpuprofile);
+        let mut members = json.object().unwrap();
+        assert_eq!(json.key(&mut members, str::to_owned).unwrap().as_deref(), Some("x"));
+        json.skip().unwrap();
+        assert_eq!(json.key(&mut members, str::to_owned).unwrap().as_deref(), Some("y"));
+        assert_eq!(json.integer().unwrap(), 5);
+        assert!(json.key(&mut members, |_| ()).unwrap().is_none());
+        json.end().unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        let mut members = Members { first: false };
+        let error = json("  ; 1").item(&mut members).unwrap_err().to_string();
+        assert_eq!(error, "not valid cpuprofile at byte 2: expected `,` or `]`, found `;`");
+        let error = json("\"abc").text(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("ends too early"), "{error}");
+    }
+}
