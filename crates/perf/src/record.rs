@@ -215,3 +215,7 @@ fn decode_sideband<'a>(
         _ => Record::Unknown { header: Header { kind, misc, size: bytes.len() as u16 }, payload: &bytes[HEADER_LEN..] },
     })
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;
