@@ -140,6 +140,7 @@ fn push_record(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{FileId, Header, Record};
 
     #[test]
     fn lines_of_maps() {
@@ -151,5 +152,40 @@ mod tests {
         assert_eq!(parse_map(b"7f01-7f02 rwxs 0 00:00 0").expect("a map").path, b"//anon");
         assert_eq!(parse_map(b"nonsense"), None);
         assert_eq!(parse_map(b""), None);
+    }
+
+    /// What is made of our own process decodes to what `/proc` says of it.
+    #[test]
+    fn own_process() {
+        let layout = SampleLayout {
+            sample_type: SAMPLE_TID | SAMPLE_TIME | SAMPLE_CPU | SAMPLE_IDENTIFIER,
+            sample_id_all: true,
+            ..SampleLayout::default()
+        };
+        let pid = std::process::id();
+        let mut bytes = Vec::new();
+        assert!(process(pid, 77, &layout, &mut bytes));
+        let (mut rest, mut threads, mut maps) = (bytes.as_slice(), Vec::new(), Vec::new());
+        while let Some(header) = Header::peek(rest) {
+            let record = Record::decode(rest, &layout).expect("is whole");
+            assert_eq!(record.time(), Some(77));
+            match record {
+                Record::Comm(comm) => threads.push((comm.tid as u32, comm.comm.to_vec())),
+                Record::Mmap2(map) => maps.push(map),
+                other => panic!("{other:?}"),
+            }
+            rest = &rest[usize::from(header.size)..];
+        }
+        let name = std::fs::read(format!("/proc/{pid}/comm")).expect("own name");
+        assert!(threads.contains(&(pid, name.trim_ascii_end().to_vec())), "{threads:?}");
+        let here = own_process as fn() as usize as u64;
+        let ours =
+            maps.iter().find(|map| (map.start..map.start + map.len).contains(&here)).expect("this code is mapped");
+        let exe = std::fs::read_link("/proc/self/exe").expect("own program");
+        assert_eq!(ours.path, std::os::unix::ffi::OsStrExt::as_bytes(exe.as_os_str()));
+        let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(exe).expect("own program"));
+        assert!(matches!(ours.file, FileId::Inode { inode: found, .. } if found == inode));
+        assert!(maps.iter().any(|map| map.path == b"[vdso]"));
+        assert!(maps.iter().all(|map| map.protection & 4 != 0));
     }
 }

@@ -112,3 +112,7 @@ impl TargetSet {
 fn is_exec(record: &[u8], layout: &SampleLayout) -> bool {
     matches!(Record::decode(record, layout), Ok(Record::Comm(comm)) if comm.is_exec)
 }
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;
