@@ -93,7 +93,7 @@ fn render(tree: &CallTree<'_>) -> Vec<String> {
         let node = &tree.nodes[index as usize];
         let shown = of_place(tree.place(index));
         lines.push(format!("{} {shown:?} {} {} {:?}", node.depth, node.self_value, node.total_value, node.cut));
-        open.extend(tree.children(index).iter().rev());
+        open.extend(tree.children(index).rev());
     }
     lines
 }
@@ -167,11 +167,11 @@ proptest! {
         for (index, node) in tree.nodes.iter().enumerate() {
             let below = tree.children(index as u32);
             children += below.len();
-            let sum: i64 = below.iter().map(|child| tree.nodes[*child as usize].total_value).sum();
+            let sum: i64 = below.clone().map(|child| tree.nodes[child as usize].total_value).sum();
             prop_assert_eq!(node.total_value, node.self_value + node.cut.value + sum);
-            prop_assert!(below.iter().all(|child| tree.nodes[*child as usize].parent == Some(index as u32)));
-            prop_assert!(below.iter().all(|child| tree.nodes[*child as usize].depth == node.depth + 1));
-            prop_assert!(below.windows(2).all(|pair| tree.place(pair[0]).sort_key() < tree.place(pair[1]).sort_key()));
+            prop_assert!(below.clone().all(|child| tree.nodes[child as usize].parent == Some(index as u32)));
+            prop_assert!(below.clone().all(|child| tree.nodes[child as usize].depth == node.depth + 1));
+            prop_assert!(below.clone().zip(below.skip(1)).all(|(a, b)| tree.place(a).sort_key() < tree.place(b).sort_key()));
             prop_assert!(node.depth <= max_depth);
         }
         prop_assert_eq!(children + 1, tree.nodes.len());

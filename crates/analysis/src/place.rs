@@ -99,6 +99,22 @@ impl<'p> Places<'p> {
         result
     }
 
+    /// Numbers the places in the order of their names.
+    pub(crate) fn sorted(mut self) -> Self {
+        let mut by_name: Vec<u32> = (0..self.places.len() as u32).collect();
+        by_name.sort_by(|a, b| self.places[*a as usize].sort_key().cmp(&self.places[*b as usize].sort_key()));
+        let mut position = vec![0; by_name.len()];
+        for (index, place) in by_name.iter().enumerate() {
+            position[*place as usize] = index as u32;
+        }
+        self.places = by_name.iter().map(|place| std::mem::take(&mut self.places[*place as usize])).collect();
+        self.frames = by_name.iter().map(|place| self.frames[*place as usize]).collect();
+        for place in &mut self.of_frame {
+            *place = position[*place as usize];
+        }
+        self
+    }
+
     /// The index of the place of a frame.
     pub(crate) fn of(&self, frame: FrameId) -> u32 {
         self.of_frame[frame.index()]

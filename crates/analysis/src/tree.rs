@@ -1,6 +1,7 @@
 //! Call trees: stacks with siblings merged by what they are, from the roots or from the leaves.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use burnmark_model::{Id, Profile, Sample, StackId, ThreadId, ValueType};
 use foldhash::fast::RandomState;
@@ -102,10 +103,8 @@ pub struct CallTree<'p> {
     pub nodes: Vec<Node>,
     /// What nodes stand for.
     pub places: Vec<Place<'p>>,
-    /// Nodes but the root, sorted by parent and, within it, by name.
-    children: Vec<u32>,
-    /// Where each node's children begin in `children`; one more entry than nodes.
-    first_child: Vec<u32>,
+    /// Per node, the range of its children among the nodes.
+    children: Vec<(u32, u32)>,
 }
 
 impl<'p> CallTree<'p> {
@@ -120,23 +119,27 @@ impl<'p> CallTree<'p> {
         }
         let base = share_base(profile.samples.values(options.value));
         let mut builder = Builder::new(profile, options, base);
-        for (label, stacks) in grouped(profile, options) {
-            let root = match label {
-                Some(label) => builder.group(label),
-                None => 0,
-            };
+        let groups = grouped(profile, options);
+        let roots: Vec<u32> = match options.roots {
+            Roots::Stacks => vec![0],
+            Roots::Processes | Roots::Threads => {
+                let labels: Vec<&String> = groups.iter().filter_map(|(label, _)| label.as_ref()).collect();
+                builder.add_groups(&labels)
+            }
+        };
+        for (root, (_, stacks)) in roots.into_iter().zip(&groups) {
             match options.direction {
-                Direction::FromRoot => builder.add_from_root(root, &stacks),
-                Direction::FromLeaf => builder.add_from_leaf(root, &stacks),
+                Direction::FromRoot => builder.add_from_root(root, stacks),
+                Direction::FromLeaf => builder.add_from_leaf(root, stacks),
             }
         }
         Ok(builder.finish(&profile.value_types[options.value], base))
     }
 
     /// The children of a node, by name.
-    pub fn children(&self, node: u32) -> &[u32] {
-        let node = node as usize;
-        &self.children[self.first_child[node] as usize..self.first_child[node + 1] as usize]
+    pub fn children(&self, node: u32) -> Range<u32> {
+        let (start, end) = self.children[node as usize];
+        start..end
     }
 
     /// What a node stands for.
@@ -148,7 +151,8 @@ impl<'p> CallTree<'p> {
 /// A distinct stack and the sum of its samples.
 type Weighted = (Option<StackId>, i64);
 
-/// The distinct stacks with a value, per group of samples. There is one group, without a label, if roots are stacks.
+/// The distinct stacks with a value, per group of samples, by label. There is at most one group, without a label, if
+/// roots are stacks.
 fn grouped(profile: &Profile, options: &TreeOptions) -> Vec<(Option<String>, Vec<Weighted>)> {
     let mut labels: HashMap<Option<String>, u32, RandomState> = HashMap::default();
     let mut of_thread: HashMap<Option<ThreadId>, u32, RandomState> = HashMap::default();
@@ -172,6 +176,7 @@ fn grouped(profile: &Profile, options: &TreeOptions) -> Vec<(Option<String>, Vec
     for (_, stacks) in &mut groups {
         stacks.sort_unstable();
     }
+    groups.sort_unstable();
     groups
 }
 
@@ -190,7 +195,7 @@ fn group_label(profile: &Profile, sample: Sample, roots: Roots) -> Option<String
     })
 }
 
-/// Stands for no node, place or stack.
+/// Stands for no stack.
 const NONE: u32 = u32::MAX;
 
 struct Builder<'a, 'p> {
@@ -198,11 +203,27 @@ struct Builder<'a, 'p> {
     options: &'a TreeOptions,
     places: Places<'p>,
     nodes: Vec<Node>,
-    index: HashMap<(u32, u32), u32, RandomState>,
+    children: Vec<(u32, u32)>,
     /// The least absolute value of an inverted node that is expanded.
     least: f64,
-    /// Per stack of the group being added, its node and how many levels it is below the deepest one allowed.
-    of_stack: Vec<(u32, u32)>,
+    below: Below,
+    above: Above,
+}
+
+/// The stacks of one group with links from callers to callees.
+#[derive(Default)]
+struct Below {
+    /// Per stack, what ends there.
+    own: Vec<i64>,
+    /// Per stack, whether something ends there or deeper.
+    used: Vec<bool>,
+    first_child: Vec<u32>,
+    next_sibling: Vec<u32>,
+}
+
+/// All stacks with links from callees to callers.
+#[derive(Default)]
+struct Above {
     /// Per stack, the next one towards the root that is another node: the parent, but for [`MergeBy::Module`].
     callers: Vec<u32>,
     /// Per stack, how many frames it has.
@@ -211,118 +232,176 @@ struct Builder<'a, 'p> {
 
 impl<'a, 'p> Builder<'a, 'p> {
     fn new(profile: &'p Profile, options: &'a TreeOptions, base: i64) -> Self {
-        let mut places = Places::new(profile, options.merge_by);
-        places.places.push(Place::group("all"));
-        let root = Node {
-            parent: None,
-            place: places.places.len() as u32 - 1,
-            depth: 0,
-            self_value: 0,
-            total_value: 0,
-            cut: Cut::default(),
-            inlined: false,
-        };
         let mut builder = Self {
             profile,
             options,
-            places,
-            nodes: vec![root],
-            index: HashMap::default(),
+            places: Places::new(profile, options.merge_by).sorted(),
+            nodes: Vec::new(),
+            children: Vec::new(),
             least: options.min_share * base as f64,
-            of_stack: Vec::new(),
-            callers: Vec::new(),
-            lengths: Vec::new(),
+            below: Below::default(),
+            above: Above::default(),
         };
+        builder.places.places.push(Place::group("all"));
+        builder.add_node(None, builder.places.places.len() as u32 - 1, false);
+        let stacks = profile.stacks.len();
         match options.direction {
-            Direction::FromRoot => builder.of_stack = vec![(NONE, 0); profile.stacks.len()],
+            Direction::FromRoot => {
+                builder.below = Below {
+                    own: vec![0; stacks],
+                    used: vec![false; stacks],
+                    first_child: vec![NONE; stacks],
+                    next_sibling: vec![NONE; stacks],
+                };
+            }
             Direction::FromLeaf => builder.link_callers(),
         }
         builder
     }
 
-    /// Adds a node for a process or thread.
-    fn group(&mut self, label: String) -> u32 {
-        self.places.places.push(Place::group(label));
-        let place = self.places.places.len() as u32 - 1;
-        self.child(0, place, false)
-    }
-
-    fn child(&mut self, parent: u32, place: u32, inlined: bool) -> u32 {
-        let next = self.nodes.len() as u32;
-        let node = *self.index.entry((parent, place)).or_insert(next);
-        if node == next {
-            let depth = self.nodes[parent as usize].depth + 1;
-            let (self_value, total_value, cut) = (0, 0, Cut::default());
-            self.nodes.push(Node { parent: Some(parent), place, depth, self_value, total_value, cut, inlined });
-        } else {
-            self.nodes[node as usize].inlined &= inlined;
+    /// Adds a node. All children of a node are added before any other node.
+    fn add_node(&mut self, parent: Option<u32>, place: u32, inlined: bool) -> u32 {
+        let node = self.nodes.len() as u32;
+        let depth = parent.map_or(0, |parent| self.nodes[parent as usize].depth + 1);
+        let (self_value, total_value, cut) = (0, 0, Cut::default());
+        self.nodes.push(Node { parent, place, depth, self_value, total_value, cut, inlined });
+        self.children.push((node, node));
+        if let Some(parent) = parent {
+            let range = &mut self.children[parent as usize];
+            *range = (if range.0 == range.1 { node } else { range.0 }, node + 1);
         }
         node
     }
 
-    fn place_of(&self, stack: StackId) -> (u32, bool) {
-        let frame = self.profile.stacks.get(stack).frame;
-        (self.places.of(frame), self.profile.frames.get(frame).inline_depth > 0)
+    /// Adds the nodes of processes or threads.
+    fn add_groups(&mut self, labels: &[&String]) -> Vec<u32> {
+        let add = |label: &&String| {
+            self.places.places.push(Place::group((*label).clone()));
+            self.add_node(Some(0), self.places.places.len() as u32 - 1, false)
+        };
+        labels.iter().map(add).collect()
+    }
+
+    fn place_of(&self, stack: StackId) -> u32 {
+        self.places.of(self.profile.stacks.get(stack).frame)
+    }
+
+    fn is_inlined(&self, stack: StackId) -> bool {
+        self.profile.frames.get(self.profile.stacks.get(stack).frame).inline_depth > 0
     }
 
     fn add_from_root(&mut self, root: u32, stacks: &[Weighted]) {
-        let mut pending = Vec::new();
-        let mut seen = Vec::new();
-        for (leaf, value) in stacks {
-            let mut at = (root, 0);
-            let mut next = *leaf;
-            while let Some(stack) = next {
-                let known = self.of_stack[stack.index()];
-                if known.0 != NONE {
-                    at = known;
-                    break;
-                }
-                pending.push(stack);
-                next = self.profile.stacks.get(stack).parent;
-            }
-            while let Some(stack) = pending.pop() {
-                at = self.step_down(at, root, stack);
-                self.of_stack[stack.index()] = at;
-                seen.push(stack);
-            }
-            let node = &mut self.nodes[at.0 as usize];
-            if at.1 == 0 {
-                node.self_value += value;
-            } else {
-                node.cut = Cut { value: node.cut.value + value, levels: node.cut.levels.max(at.1) };
-            }
+        let (used, first_root) = self.link_callees(root, stacks);
+        let mut open = vec![(root, self.siblings(first_root))];
+        while let Some((node, callees)) = open.pop() {
+            self.expand_callees(node, callees, &mut open);
         }
-        for stack in seen {
-            self.of_stack[stack.index()] = (NONE, 0);
+        for stack in used {
+            let index = stack.index();
+            self.below.used[index] = false;
+            self.below.own[index] = 0;
+            self.below.first_child[index] = NONE;
         }
     }
 
-    /// The node of a stack whose parent's node, and levels below the deepest node, are given.
-    fn step_down(&mut self, (node, below): (u32, u32), root: u32, stack: StackId) -> (u32, u32) {
-        let (place, inlined) = self.place_of(stack);
-        let parent = &self.nodes[node as usize];
-        if below == 0 && node != root && self.options.merge_by == MergeBy::Module && parent.place == place {
-            self.nodes[node as usize].inlined &= inlined;
-            (node, 0)
-        } else if below > 0 || parent.depth >= self.options.max_depth {
-            (node, below + 1)
-        } else {
-            (self.child(node, place, inlined), 0)
+    /// Links the stacks that have a value at or below them. Returns them, and the first of those without a parent.
+    fn link_callees(&mut self, root: u32, stacks: &[Weighted]) -> (Vec<StackId>, u32) {
+        let mut used = Vec::new();
+        let mut first_root = NONE;
+        for (leaf, value) in stacks {
+            match leaf {
+                Some(leaf) => self.below.own[leaf.index()] += value,
+                None => self.nodes[root as usize].self_value += value,
+            }
+            let mut next = *leaf;
+            while let Some(stack) = next.filter(|stack| !self.below.used[stack.index()]) {
+                self.below.used[stack.index()] = true;
+                used.push(stack);
+                next = self.profile.stacks.get(stack).parent;
+                let head = match next {
+                    Some(parent) => &mut self.below.first_child[parent.index()],
+                    None => &mut first_root,
+                };
+                self.below.next_sibling[stack.index()] = *head;
+                *head = stack.index() as u32;
+            }
         }
+        (used, first_root)
+    }
+
+    /// A stack and its next siblings, with their places.
+    fn siblings(&self, first: u32) -> Vec<(u32, StackId)> {
+        let mut siblings = Vec::new();
+        self.add_siblings(first, &mut siblings);
+        siblings
+    }
+
+    fn add_siblings(&self, first: u32, siblings: &mut Vec<(u32, StackId)>) {
+        let mut next = first;
+        while next != NONE {
+            let stack = StackId::from_index(next as usize);
+            siblings.push((self.place_of(stack), stack));
+            next = self.below.next_sibling[next as usize];
+        }
+    }
+
+    /// Gives a node its children, made of these stacks, and puts them with their callees into `open`.
+    fn expand_callees(&mut self, node: u32, mut stacks: Vec<(u32, StackId)>, open: &mut Open<(u32, StackId)>) {
+        if self.nodes[node as usize].depth >= self.options.max_depth {
+            self.nodes[node as usize].cut = self.everything_in(stacks);
+            return;
+        }
+        stacks.sort_unstable();
+        for same_place in stacks.chunk_by(|a, b| a.0 == b.0) {
+            let place = same_place[0].0;
+            let mut inlined = true;
+            let mut self_value = 0;
+            let mut callees = Vec::new();
+            let mut same_node: Vec<StackId> = same_place.iter().map(|(_, stack)| *stack).collect();
+            while let Some(stack) = same_node.pop() {
+                inlined &= self.is_inlined(stack);
+                self_value += self.below.own[stack.index()];
+                self.add_siblings(self.below.first_child[stack.index()], &mut callees);
+                if self.options.merge_by == MergeBy::Module {
+                    same_node.extend(callees.extract_if(.., |callee| callee.0 == place).map(|(_, stack)| stack));
+                }
+            }
+            let child = self.add_node(Some(node), place, inlined);
+            self.nodes[child as usize].self_value = self_value;
+            if !callees.is_empty() {
+                open.push((child, callees));
+            }
+        }
+    }
+
+    /// The values of stacks and of all below them, and how many levels that is.
+    fn everything_in(&self, stacks: Vec<(u32, StackId)>) -> Cut {
+        let mut cut = Cut::default();
+        let mut open: Vec<(u32, StackId)> = stacks.into_iter().map(|(_, stack)| (1, stack)).collect();
+        while let Some((level, stack)) = open.pop() {
+            cut = Cut { value: cut.value + self.below.own[stack.index()], levels: cut.levels.max(level) };
+            let mut next = self.below.first_child[stack.index()];
+            while next != NONE {
+                open.push((level + 1, StackId::from_index(next as usize)));
+                next = self.below.next_sibling[next as usize];
+            }
+        }
+        cut
     }
 
     fn link_callers(&mut self) {
         for (id, stack) in self.profile.stacks.iter() {
-            let parent = stack.parent.map(Id::index);
-            let same = |parent: &StackId| {
-                self.options.merge_by == MergeBy::Module && self.place_of(*parent).0 == self.place_of(id).0
+            let one_node = |parent: &StackId| {
+                self.options.merge_by == MergeBy::Module && self.place_of(*parent) == self.place_of(id)
             };
-            let caller = match stack.parent.filter(same) {
-                Some(same) => self.callers[same.index()],
-                None => parent.map_or(NONE, |parent| parent as u32),
+            let caller = match stack.parent {
+                Some(parent) if one_node(&parent) => self.above.callers[parent.index()],
+                Some(parent) => parent.index() as u32,
+                None => NONE,
             };
-            self.lengths.push(parent.map_or(0, |parent| self.lengths[parent]) + 1);
-            self.callers.push(caller);
+            let length = stack.parent.map_or(0, |parent| self.above.lengths[parent.index()]) + 1;
+            self.above.lengths.push(length);
+            self.above.callers.push(caller);
         }
     }
 
@@ -337,21 +416,21 @@ impl<'a, 'p> Builder<'a, 'p> {
         // Each stack's value is in one list at a time, so the lists together never outgrow the distinct stacks.
         let mut open = vec![(root, entries)];
         while let Some((node, entries)) = open.pop() {
-            self.expand(node, entries, &mut open);
+            self.expand_callers(node, entries, &mut open);
         }
     }
 
     fn entry(&self, stack: StackId, value: i64) -> Entry {
-        Entry { place: self.place_of(stack).0, stack, value }
+        Entry { place: self.place_of(stack), stack, value }
     }
 
-    /// Gives a node its children, and puts them with the stacks that go on from there into `open`.
-    fn expand(&mut self, node: u32, mut entries: Vec<Entry>, open: &mut Vec<(u32, Vec<Entry>)>) {
+    /// Gives a node its children, made of these stacks, and puts them with their callers into `open`.
+    fn expand_callers(&mut self, node: u32, mut entries: Vec<Entry>, open: &mut Open<Entry>) {
         let size: f64 = entries.iter().map(|entry| entry.value.unsigned_abs() as f64).sum();
-        let root = self.nodes[node as usize].depth == 0;
-        if !root && (self.nodes[node as usize].depth >= self.options.max_depth || size < self.least) {
+        let depth = self.nodes[node as usize].depth;
+        if depth > 0 && (depth >= self.options.max_depth || size < self.least) {
             let value = entries.iter().map(|entry| entry.value).sum();
-            let levels = entries.iter().map(|entry| self.lengths[entry.stack.index()]).max().unwrap_or(0);
+            let levels = entries.iter().map(|entry| self.above.lengths[entry.stack.index()]).max().unwrap_or(0);
             self.nodes[node as usize].cut = Cut { value, levels };
             return;
         }
@@ -363,14 +442,14 @@ impl<'a, 'p> Builder<'a, 'p> {
             for same_stack in same_place.chunk_by(|a, b| a.stack == b.stack) {
                 let stack = same_stack[0].stack;
                 let value: i64 = same_stack.iter().map(|entry| entry.value).sum();
-                inlined &= self.place_of(stack).1;
-                match self.callers[stack.index()] {
+                inlined &= self.is_inlined(stack);
+                match self.above.callers[stack.index()] {
                     NONE => ended += value,
                     caller => further.push(self.entry(StackId::from_index(caller as usize), value)),
                 }
             }
-            let child = self.child(node, same_place[0].place, inlined);
-            self.nodes[child as usize].self_value += ended;
+            let child = self.add_node(Some(node), same_place[0].place, inlined);
+            self.nodes[child as usize].self_value = ended;
             if !further.is_empty() {
                 open.push((child, further));
             }
@@ -378,38 +457,20 @@ impl<'a, 'p> Builder<'a, 'p> {
     }
 
     fn finish(mut self, value_type: &'p ValueType, base: i64) -> CallTree<'p> {
-        for node in (0..self.nodes.len()).rev() {
-            let total = {
-                let node = &mut self.nodes[node];
-                node.total_value += node.self_value + node.cut.value;
-                node.total_value
-            };
-            if let Some(parent) = self.nodes[node].parent {
+        for index in (0..self.nodes.len()).rev() {
+            let node = &mut self.nodes[index];
+            node.total_value += node.self_value + node.cut.value;
+            let (parent, total) = (node.parent, node.total_value);
+            if let Some(parent) = parent {
                 self.nodes[parent as usize].total_value += total;
             }
         }
-        let places = self.places.places;
-        let mut by_name: Vec<u32> = (0..places.len() as u32).collect();
-        by_name.sort_by(|a, b| places[*a as usize].sort_key().cmp(&places[*b as usize].sort_key()));
-        let mut order = vec![0; places.len()];
-        for (position, place) in by_name.into_iter().enumerate() {
-            order[place as usize] = position;
-        }
-        let mut children: Vec<u32> = (1..self.nodes.len() as u32).collect();
-        children.sort_unstable_by_key(|node| {
-            let node = &self.nodes[*node as usize];
-            (node.parent, order[node.place as usize])
-        });
-        let mut first_child = vec![0; self.nodes.len() + 1];
-        for node in &self.nodes[1..] {
-            first_child[node.parent.unwrap_or(0) as usize + 1] += 1;
-        }
-        for node in 1..first_child.len() {
-            first_child[node] += first_child[node - 1];
-        }
-        CallTree { value_type, base, nodes: self.nodes, places, children, first_child }
+        CallTree { value_type, base, nodes: self.nodes, places: self.places.places, children: self.children }
     }
 }
+
+/// Nodes without children yet, with the stacks to make them of.
+type Open<T> = Vec<(u32, Vec<T>)>;
 
 /// A stack that goes on from a node of an inverted tree, and where.
 struct Entry {

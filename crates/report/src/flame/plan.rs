@@ -101,9 +101,9 @@ impl<'t> Plan<'t> {
                 self.deepest_cut = self.deepest_cut.max(node.cut.levels);
                 self.push(What::Deeper(node.cut.levels), Kind::Group, cut, frame);
             }
-            for child in tree.children(index).iter().rev() {
-                if drawn[*child as usize] {
-                    open.push((*child, frame));
+            for child in tree.children(index).rev() {
+                if drawn[child as usize] {
+                    open.push((child, frame));
                 }
             }
         }
