@@ -85,6 +85,8 @@ struct Looked<'a> {
     /// Per frame of the kernel the index of its module's name in `kernel_modules`.
     kernel_module: Vec<u32>,
     kernel_modules: Vec<String>,
+    /// The kernel's build-id in hexadecimal, where it has names.
+    kernel_build_id: Option<String>,
     /// Per module; `None` for those that no sample met.
     modules: Vec<Option<ModuleSymbols>>,
     no_kernel: Option<(NoKernelSymbols, &'a str)>,
@@ -125,6 +127,7 @@ fn look_up<'a>(
         located: recording.frames.iter().map(unknown).collect(),
         kernel_module: vec![0; recording.frames.len()],
         kernel_modules: vec!["[kernel.kallsyms]".into()],
+        kernel_build_id: None,
         modules: recording.modules.iter().map(|_| None).collect(),
         no_kernel: None,
     };
@@ -168,6 +171,7 @@ fn look_up_kernel(recording: &Recording, finder: &FileFinder, looked: &mut Looke
             return;
         }
     };
+    looked.kernel_build_id = finder.kernel_notes().and_then(|path| names::gnu_build_id(&std::fs::read(path).ok()?));
     let mut indices: BTreeMap<String, u32> = BTreeMap::from([("[kernel.kallsyms]".into(), 0)]);
     for (index, frame) in recording.frames.iter().enumerate().filter(|(_, frame)| is_kernel(frame.module)) {
         let Some(found) = kallsyms.find(frame.address) else { continue };
@@ -247,8 +251,8 @@ impl<'a> Builder<'a> {
         self.tell_completeness();
         self.tell_missing_symbols();
         let Self { recording, mut profile, warnings, .. } = self;
-        let lost = recording.lost_total();
-        profile.meta.lost = Some(profile.meta.lost.unwrap_or(0).saturating_add(lost));
+        // The source counts what the kernel tells at the end, too; records tell of a part of the same losses.
+        profile.meta.lost = Some(profile.meta.lost.unwrap_or(0).max(recording.lost_total()));
         Parsed { profile, warnings }
     }
 
@@ -327,7 +331,14 @@ impl<'a> Builder<'a> {
         if row.kind == CodeKind::Kernel {
             let name = &self.looked.kernel_modules[self.looked.kernel_module[frame] as usize];
             let path = self.profile.strings.intern(name);
-            return Some(self.profile.modules.intern(Module { kind: ModuleKind::Kernel, ..Module::at(path) }));
+            let is_main = self.looked.kernel_module[frame] == 0;
+            let build_id = self.looked.kernel_build_id.as_deref().filter(|_| is_main);
+            let build_id = build_id.map(|id| self.profile.strings.intern(id));
+            return Some(self.profile.modules.intern(Module {
+                kind: ModuleKind::Kernel,
+                build_id,
+                ..Module::at(path)
+            }));
         }
         if let Some(module) = self.modules[module as usize] {
             return Some(module);
@@ -335,8 +346,7 @@ impl<'a> Builder<'a> {
         let path = self.profile.strings.intern(&self.module_path(row));
         let symbols = self.looked.modules[module as usize].as_ref();
         let build_id = symbols.map(|symbols| &symbols.build_id).filter(|id| !id.is_empty());
-        let build_id = build_id.map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let build_id = build_id.map(|id| self.profile.strings.intern(&id));
+        let build_id = build_id.map(|id| self.profile.strings.intern(&names::hex(id)));
         let kind = if row.kind == CodeKind::Anonymous { ModuleKind::Jit } else { ModuleKind::User };
         // A file that wasn't found: addresses are file offsets, which is what a mapping of offset 0 at 0 says.
         let in_file = matches!(row.kind, CodeKind::File | CodeKind::Vdso);

@@ -129,7 +129,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Samples lost in total.
+    /// Samples lost as records told, in total.
     pub fn lost_total(&self) -> u64 {
         self.lost.iter().fold(0, |sum, row| sum.saturating_add(row.count))
     }

@@ -56,3 +56,49 @@ pub(super) fn same_boot(recording: &Recording, finder: &FileFinder) -> bool {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     recording.boot_id.is_empty() || boot_id.trim().is_empty() || recording.boot_id == boot_id.trim()
 }
+
+/// The build-id among ELF notes (`/sys/kernel/notes`), in hexadecimal: each note has the lengths of name and content,
+/// its type (3 is a build-id), then both, padded to four bytes.
+pub(super) fn gnu_build_id(mut notes: &[u8]) -> Option<String> {
+    loop {
+        let word = |at: usize| Some(u32::from_ne_bytes(notes.get(at..at + 4)?.try_into().ok()?));
+        let (name, content, kind) = (word(0)? as usize, word(4)? as usize, word(8)?);
+        let start = 12_usize.checked_add(name.checked_next_multiple_of(4)?)?;
+        let end = start.checked_add(content)?;
+        if kind == 3 && notes.get(12..12_usize.checked_add(name)?)? == b"GNU\0" {
+            return notes.get(start..end).map(hex);
+        }
+        notes = notes.get(end.checked_next_multiple_of(4)?..)?;
+    }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_searched_for_the_build_id() {
+        let note = |name: &[u8], kind: u32, content: &[u8]| {
+            let mut note = Vec::new();
+            note.extend((name.len() as u32).to_ne_bytes());
+            note.extend((content.len() as u32).to_ne_bytes());
+            note.extend(kind.to_ne_bytes());
+            for part in [name, content] {
+                note.extend(part);
+                note.resize(note.len().next_multiple_of(4), 0);
+            }
+            note
+        };
+        let notes = [note(b"Linux\0", 3, b"abc"), note(b"GNU\0", 1, b"x"), note(b"GNU\0", 3, &[0xab, 1, 2])].concat();
+        assert_eq!(gnu_build_id(&notes).as_deref(), Some("ab0102"));
+        for length in 0..notes.len() - 1 {
+            assert_eq!(gnu_build_id(&notes[..length]), None, "{length}");
+        }
+        assert_eq!(gnu_build_id(&[0xff; 64]), None);
+    }
+}

@@ -63,6 +63,11 @@ impl FileFinder {
         }
     }
 
+    /// ELF notes of the kernel.
+    pub(crate) fn kernel_notes(&self) -> Option<PathBuf> {
+        matches!(self, Self::ThisMachine).then(|| "/sys/kernel/notes".into())
+    }
+
     /// The kernel's symbols.
     pub(crate) fn kallsyms(&self) -> Option<PathBuf> {
         match self {
