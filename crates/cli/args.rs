@@ -185,7 +185,7 @@ pub(crate) struct FlameLook {
 
 Examples:
   burnmark convert out.perf-script -o out.pb.gz
-  burnmark convert burnmark.pb.gz -o - --to folded | sort
+  burnmark convert burnmark.pb.gz -o - --as folded | sort
   burnmark convert app.cpuprofile -o app.folded.gz --focus parse")]
 pub(crate) struct ConvertArgs {
     #[command(flatten)]
@@ -196,8 +196,8 @@ pub(crate) struct ConvertArgs {
     pub(crate) output: PathBuf,
 
     /// Output format, when OUT's extension does not say it
-    #[arg(long, value_enum)]
-    pub(crate) to: Option<OutputFormat>,
+    #[arg(long = "as", value_name = "FORMAT", value_enum)]
+    pub(crate) format_out: Option<OutputFormat>,
 
     #[command(flatten)]
     pub(crate) look: FlameLook,

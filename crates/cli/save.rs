@@ -84,9 +84,9 @@ fn by_name(path: &Path, format: Option<OutputFormat>) -> anyhow::Result<(OutputF
         "md" => OutputFormat::Md,
         "csv" => OutputFormat::Csv,
         "json" => OutputFormat::Json,
-        _ if output::is_stdout(path) => bail!("standard output has no extension: say the format with --to"),
+        _ if output::is_stdout(path) => bail!("standard output has no extension: say the format with --as"),
         _ => bail!(
-            "{}: the extension says no format that can be written: use .pb.gz, .folded, .svg, .md, .csv or .json, or --to",
+            "{}: the extension says no format that can be written: use .pb.gz, .folded, .svg, .md, .csv or .json, or --as",
             path.display()
         ),
     };
@@ -122,16 +122,18 @@ pub(crate) fn save(profile: &Profile, path: &Path, options: &SaveOptions) -> any
     .with_context(|| format!("nothing was written to {}", path.display()))
 }
 
+/// Says which events are not in a format that holds one value type. A count and a measure of one event are no loss.
 fn say_what_is_left_out(profile: &Profile, options: &SaveOptions) {
-    let mut names = profile.value_types.iter().map(|value| value.name.as_str()).collect::<Vec<_>>();
-    names.dedup();
-    if names.len() > 1 && !options.value_chosen {
-        let shown = &profile.value_types[options.value];
+    let shown = &profile.value_types[options.value];
+    let names = profile.value_types.iter().map(|value| value.name.as_str());
+    let mut others = names.filter(|name| *name != "samples" && *name != shown.name).collect::<Vec<_>>();
+    others.dedup();
+    if shown.name != "samples" && !others.is_empty() && !options.value_chosen {
         output::say(&format!(
-            "note: this format holds one value type: {}/{} of {}; --value chooses another",
+            "note: this format holds one value type, here {}/{}; --value chooses another: {}",
             shown.name,
             shown.unit,
-            names.join(", ")
+            others.join(", ")
         ));
     }
 }

@@ -136,11 +136,11 @@ fn a_failed_run_leaves_no_half_file_and_keeps_the_old_one() {
     assert_eq!(std::fs::read_to_string(folder.path().join("out.pb.gz")).unwrap(), "precious");
     burnmark_in(folder.path(), &["convert", "good.folded", "-o", "nowhere/out.folded"])
         .fails(1, &["nowhere/out.folded"]);
-    burnmark_in(folder.path(), &["convert", "good.folded", "-o", "out.xyz"]).fails(1, &["out.xyz", ".folded", "--to"]);
+    burnmark_in(folder.path(), &["convert", "good.folded", "-o", "out.xyz"]).fails(1, &["out.xyz", ".folded", "--as"]);
     burnmark_in(folder.path(), &["convert", "good.folded", "-o", "."]).fails(1, &[]);
     assert_eq!(files(folder.path()), ["bad.folded", "good.folded", "out.pb.gz"]);
     // A full disk: the device takes nothing.
-    burnmark_in(folder.path(), &["convert", "good.folded", "-o", "/dev/full", "--to", "folded"])
+    burnmark_in(folder.path(), &["convert", "good.folded", "-o", "/dev/full", "--as", "folded"])
         .fails(1, &["/dev/full", "No space left"]);
 }
 

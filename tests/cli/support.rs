@@ -1,34 +1,29 @@
 //! Running burnmark.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// What a run of burnmark left behind.
-pub struct Run {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// The program under test.
-pub fn program() -> &'static str {
+pub(crate) fn program() -> &'static str {
     env!("CARGO_BIN_EXE_burnmark")
 }
 
-/// A file of the project's fixtures.
-pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
-
 /// Runs burnmark in `folder`.
-pub fn burnmark_in(folder: &Path, args: &[&str]) -> Run {
+pub(crate) fn burnmark_in(folder: &Path, args: &[&str]) -> Run {
     let output = Command::new(program()).args(args).current_dir(folder).stdin(Stdio::null()).output();
     finished(output.expect("burnmark starts"))
 }
 
 /// Runs burnmark in `folder` with `input` on its standard input.
-pub fn burnmark_with(folder: &Path, args: &[&str], input: &[u8]) -> Run {
+pub(crate) fn burnmark_with(folder: &Path, args: &[&str], input: &[u8]) -> Run {
     let mut child = Command::new(program())
         .args(args)
         .current_dir(folder)
@@ -59,14 +54,14 @@ fn finished(output: Output) -> Run {
 impl Run {
     /// The run must have succeeded.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, 0, "exit code\nstdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
     /// The run must have failed with this code and an error that has all these parts; prints nothing as a result.
     #[track_caller]
-    pub fn fails(self, code: i32, parts: &[&str]) -> Self {
+    pub(crate) fn fails(self, code: i32, parts: &[&str]) -> Self {
         assert_eq!(self.code, code, "exit code\nstdout: {}\nstderr: {}", self.stdout, self.stderr);
         for part in parts {
             assert!(self.stderr.contains(part), "the error should say {part:?}:\n{}", self.stderr);
@@ -77,13 +72,13 @@ impl Run {
 
     /// The JSON that was printed.
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in:\n{}", self.stdout))
     }
 }
 
 /// Files of a folder, sorted.
-pub fn files(folder: &Path) -> Vec<String> {
+pub(crate) fn files(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("the folder is there");
     let mut names =
         entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned()).collect::<Vec<_>>();
@@ -92,6 +87,6 @@ pub fn files(folder: &Path) -> Vec<String> {
 }
 
 /// An empty folder, removed when dropped.
-pub fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }

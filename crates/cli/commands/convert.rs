@@ -10,12 +10,12 @@ use crate::{open, output};
 
 /// Reads a profile and writes it in another format.
 pub(crate) fn run(args: &ConvertArgs) -> anyhow::Result<ExitCode> {
-    save::check_name(&args.output, args.to)?;
+    save::check_name(&args.output, args.format_out)?;
     let opened = open::open(&args.input)?;
     let profile = open::filtered(opened.profile, &args.filter, &args.input.pid, None)?;
     let value = open::value(&profile, args.filter.value.as_deref())?;
     let options = SaveOptions {
-        format: args.to,
+        format: args.format_out,
         value,
         value_chosen: args.filter.value.is_some(),
         rank: RankOptions {
