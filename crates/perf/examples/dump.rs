@@ -7,8 +7,16 @@
 use burnmark_perf::live::{Binding, Error, Launched, Options, Session, Target, Until};
 use burnmark_perf::record::{Header, Mode, Record};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
+
+/// As `println!`, but a closed pipe is no error.
+macro_rules! out {
+    ($($part:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
 
 struct Arguments {
     options: Options,
@@ -69,7 +77,7 @@ fn dump(arguments: Arguments) -> Result<(), Error> {
     }
     let mut session = Session::open(&options)?;
     let setup = session.setup().clone();
-    println!(
+    out!(
         "{} at {} Hz, bound to {:?}, {} CPUs, {} KiB rings, {} threads attached",
         setup.event.name(),
         setup.frequency,
@@ -78,8 +86,8 @@ fn dump(arguments: Arguments) -> Result<(), Error> {
         setup.ring_bytes / 1024,
         setup.attached_threads
     );
-    setup.notes.iter().for_each(|note| println!("note: {note}"));
-    setup.event.blind_spot().iter().for_each(|note| println!("note: {note}"));
+    setup.notes.iter().for_each(|note| out!("note: {note}"));
+    setup.event.blind_spot().iter().for_each(|note| out!("note: {note}"));
     let child = launched.map(|launched| launched.start(&mut session)).transpose()?;
 
     let layout = session.layout();
@@ -102,24 +110,22 @@ fn dump(arguments: Arguments) -> Result<(), Error> {
                 let name = text.split(['(', ' ']).next().unwrap_or_default().to_uppercase();
                 *kinds.entry(name).or_insert(0) += 1;
                 if is_verbose {
-                    println!("{text}");
+                    out!("{text}");
                 }
             }
-            Err(error) => println!("{:?}: {error}", Header::peek(bytes)),
+            Err(error) => out!("{:?}: {error}", Header::peek(bytes)),
         }
         Ok::<(), Error>(())
     };
     let ended = session.run(Until { duration, stop: None }, &mut sink, &mut |_| {})?;
     let stats = session.finish(&mut sink)?;
-    println!("ended: {ended:?}");
+    out!("ended: {ended:?}");
     if let Some(mut child) = child {
-        println!("command: {:?}", child.try_wait());
+        out!("command: {:?}", child.try_wait());
     }
-    kinds.iter().for_each(|(kind, count)| println!("{count:>9} {kind}"));
-    println!(
-        "{frames} frames, {kernel} samples in the kernel, {stack_bytes} bytes of stack, {inversions} out of order"
-    );
-    println!("samples by process: {processes:?}");
-    println!("{stats:?}");
+    kinds.iter().for_each(|(kind, count)| out!("{count:>9} {kind}"));
+    out!("{frames} frames, {kernel} samples in the kernel, {stack_bytes} bytes of stack, {inversions} out of order");
+    out!("samples by process: {processes:?}");
+    out!("{stats:?}");
     Ok(())
 }

@@ -443,3 +443,60 @@ fn a_target_goes_on_when_the_session_is_dropped() {
         assert!(worker.end() > 0);
     }
 }
+
+/// The rings' own events belong to the thread that opened them; records come on after it has ended.
+#[test]
+fn a_session_moves_between_threads() {
+    for binding in [Binding::Cpu, Binding::Task] {
+        let worker = Worker::start("spin 1 300");
+        let options = options(Target::Pids(vec![worker.child.id()]), binding);
+        let opened = std::thread::spawn(move || open(&options)).join().expect("opens");
+        let Some(mut session) = opened else { return };
+        let layout = session.layout();
+        let (mut seen, mut rounds) = (Seen::default(), 0);
+        let start = Instant::now();
+        while session.wait(Duration::from_millis(100)).expect("waits") == burnmark_perf::live::Targets::Alive {
+            rounds += 1;
+            let mut sink = |bytes: &[u8]| {
+                seen.add(bytes, &layout);
+                Ok::<(), Error>(())
+            };
+            session.drain(&mut sink).expect("drains");
+        }
+        let elapsed = start.elapsed();
+        let stats = session.finish(&mut |bytes| {
+            seen.add(bytes, &layout);
+            Ok::<(), Error>(())
+        });
+        assert_share(&seen, worker.end(), &stats.expect("finishes"), 0.8);
+        assert!(rounds < 20 + elapsed.as_millis() / 50, "{rounds} rounds in {elapsed:?}: it waits, it does not spin");
+    }
+}
+
+#[test]
+fn it_stops_when_told_to() {
+    let worker = Worker::start("idle 1 60000");
+    let Some(mut session) = open(&Options::new(Target::Pids(vec![worker.child.id()]))) else { return };
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let mut ignore = |_: &[u8]| Ok::<(), Error>(());
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            stop.store(true, Ordering::Relaxed);
+        });
+        session.run(Until { duration: None, stop: Some(&stop) }, &mut ignore, &mut |_| {})
+    });
+    assert_eq!(ended.expect("runs"), Ended::Stopped);
+    let ended = session.run(Until { duration: Some(Duration::ZERO), stop: None }, &mut ignore, &mut |_| {});
+    assert_eq!(ended.expect("runs"), Ended::Duration);
+}
+
+/// What the sink cannot take ends the recording with the sink's own error.
+#[test]
+fn an_error_of_the_sink_comes_back() {
+    let worker = Worker::start("idle 1 60000");
+    let Some(mut session) = open(&Options::new(Target::Pids(vec![worker.child.id()]))) else { return };
+    let mut full = |_: &[u8]| Err(std::io::Error::from_raw_os_error(28));
+    let error = session.drain(&mut full).expect_err("the sink refuses");
+    assert_eq!(error.raw_os_error(), Some(28));
+}

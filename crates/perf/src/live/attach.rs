@@ -16,6 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 /// Rounds of looking for new threads: each finds only those born during the one before.
 const MAX_PASSES: usize = 64;
@@ -159,7 +160,7 @@ fn forked_thread(record: &[u8], layout: &SampleLayout) -> Option<u32> {
 #[derive(Default)]
 pub(super) struct Owners {
     /// Threads attached after the first pass → ids of their own events, and their offspring → the same.
-    events: HashMap<i32, std::rc::Rc<Vec<u64>>>,
+    events: HashMap<i32, Arc<Vec<u64>>>,
 }
 
 impl Owners {
@@ -209,4 +210,59 @@ pub(super) fn lost_of(event: &OwnedFd, layout: &SampleLayout) -> Option<u64> {
     let len = File::from(event.try_clone().ok()?).read(&mut bytes).ok()?;
     let mut cursor = crate::cursor::Cursor::new(&bytes[..len], 0, 0);
     crate::record::read_values(&mut cursor, layout.read_format).ok()?.values().next()?.lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{SAMPLE_TID, SAMPLE_TIME};
+
+    const LAYOUT: SampleLayout = SampleLayout {
+        sample_type: SAMPLE_IDENTIFIER | SAMPLE_TID | SAMPLE_TIME,
+        read_format: 0,
+        branch_sample_type: 0,
+        sample_regs_user: 0,
+        sample_regs_intr: 0,
+        sample_id_all: false,
+    };
+
+    fn record(kind: u32, words: &[u64]) -> Vec<u8> {
+        let size = (8 + words.len() * 8) as u16;
+        let mut bytes = [kind.to_ne_bytes().as_slice(), &[0, 0], &size.to_ne_bytes()].concat();
+        bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+        bytes
+    }
+
+    fn sample(tid: u64, event: u64) -> Vec<u8> {
+        record(bindings::PERF_RECORD_SAMPLE, &[event, 7 | tid << 32, 0])
+    }
+
+    /// FORK and EXIT: pid and parent's, tid and parent's, time.
+    fn task(kind: u32, tid: u64, parent: u64) -> Vec<u8> {
+        record(kind, &[7 | 7 << 32, tid | parent << 32, 0])
+    }
+
+    #[test]
+    fn a_thread_with_two_sets_of_events_counts_by_its_own() {
+        // Thread 20 has inherited event 1 and was given events 5 and 6.
+        let mut owners = Owners { events: HashMap::from([(20, Arc::new(vec![5, 6]))]) };
+        let mut is_duplicate = |record: Vec<u8>| owners.is_duplicate(&record, &LAYOUT);
+        assert!(is_duplicate(sample(20, 1)));
+        assert!(!is_duplicate(sample(20, 5)) && !is_duplicate(sample(20, 6)));
+        // Others are not touched, nor is what 20 starts, which inherits both.
+        assert!(!is_duplicate(sample(10, 1)) && !is_duplicate(sample(21, 1)));
+        assert!(!is_duplicate(task(bindings::PERF_RECORD_FORK, 21, 20)));
+        assert!(!is_duplicate(task(bindings::PERF_RECORD_FORK, 22, 21)));
+        assert!(is_duplicate(sample(22, 1)) && !is_duplicate(sample(22, 5)));
+        // Its id may be given to another thread.
+        assert!(!is_duplicate(task(bindings::PERF_RECORD_EXIT, 22, 21)));
+        assert!(!is_duplicate(sample(22, 1)));
+    }
+
+    #[test]
+    fn forks_are_found_among_records() {
+        assert_eq!(forked_thread(&task(bindings::PERF_RECORD_FORK, 21, 20), &LAYOUT), Some(21));
+        assert_eq!(forked_thread(&task(bindings::PERF_RECORD_EXIT, 21, 20), &LAYOUT), None);
+        assert_eq!(forked_thread(&[], &LAYOUT), None);
+    }
 }

@@ -17,6 +17,8 @@ struct Ring {
     cpu: i32,
     owner: OwnedFd,
     map: RingMap,
+    /// The owner's thread has ended: records still come, but poll only ever says "hung up".
+    is_hung_up: bool,
 }
 
 /// All rings and what was taken out of them but is not yet old enough to be handed on.
@@ -57,7 +59,16 @@ impl Rings {
 
     /// What to poll for records.
     pub(super) fn poll_fds(&self) -> impl Iterator<Item = libc::pollfd> {
-        self.rings.iter().map(|ring| libc::pollfd { fd: ring.owner.as_raw_fd(), events: libc::POLLIN, revents: 0 })
+        let rings = self.rings.iter().filter(|ring| !ring.is_hung_up);
+        rings.map(|ring| libc::pollfd { fd: ring.owner.as_raw_fd(), events: libc::POLLIN, revents: 0 })
+    }
+
+    /// Learns from what poll said of them: owners belong to the thread that opened the session, and go with it.
+    pub(super) fn polled(&mut self, fds: &[libc::pollfd]) {
+        let hung_up = |fd: i32| fds.iter().any(|poll| poll.fd == fd && poll.revents & libc::POLLHUP != 0);
+        for ring in &mut self.rings {
+            ring.is_hung_up |= hung_up(ring.owner.as_raw_fd());
+        }
     }
 
     /// Bytes that no record could be made of.
@@ -99,7 +110,7 @@ impl Rings {
 fn open_ring(cpu: i32, bytes: usize) -> io::Result<Ring> {
     let owner = sys::open_event(&attr::ring_owner(bytes), 0, cpu)?;
     let map = RingMap::new(owner.as_fd(), bytes)?;
-    Ok(Ring { cpu, owner, map })
+    Ok(Ring { cpu, owner, map, is_hung_up: false })
 }
 
 /// Whether the kernel refused the amount of memory. EPERM is what mmap of a ring gives for it.

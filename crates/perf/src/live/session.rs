@@ -291,6 +291,7 @@ impl Session {
         let pidfds = self.roots.iter().filter(|root| !root.is_gone).filter_map(|root| root.pidfd.as_ref());
         fds.extend(pidfds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }));
         sys::poll(&mut fds, timeout.min(ROUND)).map_err(|source| Error::System { call: "poll", source })?;
+        self.rings.polled(&fds);
         let exited = |fd: &OwnedFd| fds.iter().any(|poll| poll.fd == fd.as_raw_fd() && poll.revents != 0);
         for root in self.roots.iter_mut().filter(|root| !root.is_gone) {
             root.is_gone = match &root.pidfd {
