@@ -26,7 +26,10 @@ pub(crate) struct TestOptions {
 
 #[derive(Args)]
 pub(crate) struct BenchOptions {
-    /// Passed on to `cargo bench`, such as `-p burnmark-formats`
+    /// Only the benchmarks of this crate, such as burnmark-formats
+    #[arg(short, long)]
+    package: Option<String>,
+    /// Passed on to the benchmarks: part of a name, or criterion's options after --
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -74,11 +77,12 @@ pub(crate) fn proof(root: &Path) -> Result<bool> {
     shell::succeeds(command)
 }
 
-/// `cargo bench`, with what else is to be passed on to it.
+/// Every benchmark, or those of one crate.
 pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<bool> {
+    let which = options.package.as_deref().map_or(vec!["--workspace"], |package| vec!["--package", package]);
     let arguments: Vec<&str> = options.arguments.iter().map(String::as_str).collect();
-    let everything: &[&str] = if arguments.contains(&"-p") { &["bench"] } else { &["bench", "--workspace"] };
-    shell::succeeds(shell::cargo(root, &[everything, &arguments].concat()))
+    // Without `--bench` cargo would run the libraries' unit tests too.
+    shell::succeeds(shell::cargo(root, &[&["bench"], &which[..], &["--bench", "*", "--"], &arguments].concat()))
 }
 
 /// Runs the tests with nextest; whether they passed, and what they skipped.
