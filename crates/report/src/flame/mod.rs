@@ -57,7 +57,7 @@ impl Default for FlameOptions {
             icicle: false,
             title: "Flame graph".to_owned(),
             subtitle: None,
-            min_share: 0.0001,
+            min_share: 0.0005,
             max_depth: 500,
         }
     }
