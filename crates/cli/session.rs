@@ -49,8 +49,8 @@ pub(crate) struct Options {
 /// What was recorded, symbolized and with its spool still there.
 pub(crate) struct Recorded {
     pub(crate) parsed: Parsed,
-    /// How the command ended, if one was launched and has ended.
-    pub(crate) exit: Option<ExitStatus>,
+    /// The command's process, if one was launched, and how it ended, if it has.
+    pub(crate) command: Option<(u32, Option<ExitStatus>)>,
     spool: Held,
 }
 
@@ -164,7 +164,7 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
     };
     let began = Instant::now();
     sample(&mut session, &mut recorder, &mut spool, &mut counting, options.duration, &stop)?;
-    let exit = child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+    let command = child.as_mut().map(|child| (child.id(), child.try_wait().ok().flatten()));
     let layout = session.layout();
     let stats = session.finish(&mut |bytes| take(&mut recorder, bytes, &layout))?;
     let meta = recorder.meta_mut();
@@ -174,7 +174,7 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
     meta.other.extend(counting.read().iter().map(machine::counter));
     spool.follow(recorder.recording());
     let parsed = symbolize(&recorder.into_recording(), options.keep_args);
-    Ok(Recorded { parsed, exit, spool })
+    Ok(Recorded { parsed, command, spool })
 }
 
 /// Rounds of waiting and draining.

@@ -78,8 +78,10 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Profile> {
         save::keep_old(&path)?;
         save::save(profile, &path, &SaveOptions::plain(profile, &name))?;
     }
-    if let Some(exit) = recorded.exit.filter(|exit| !exit.success()) {
-        output::say(&format!("note: the command ended with {exit}"));
+    match recorded.command {
+        Some((_, Some(exit))) if !exit.success() => output::say(&format!("note: the command ended with {exit}")),
+        Some((pid, None)) => output::say(&format!("note: the command goes on as process {pid}")),
+        _ => {}
     }
     if !output::is_stdout(&path) {
         output::say(&format!("wrote {name} ({} samples)", profile.samples.len()));
