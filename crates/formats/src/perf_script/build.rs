@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use burnmark_model::{
-    Frame, Function, Module, ModuleKind, Process, ProcessId, Profile, StackId, Thread, ThreadId, ValueType,
-};
+use burnmark_model::{Frame, FrameId, Function, Module, Process, ProcessId, Profile, Thread, ThreadId, ValueType};
 
 use super::frame::{FrameText, SourceText};
 use super::header::ThreadText;
+use crate::modules::kind_of;
 
 /// One step of a stack as the text lists it, leaf first: a frame, or the source line of the frame before it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -90,88 +89,25 @@ impl ProcessNames {
     }
 }
 
-/// Walks from a stack's root to its leaf, making the frames of its items.
-#[derive(Debug, Default)]
-pub(super) struct RootFirst<'a> {
-    source: Option<(&'a Item, bool)>,
-    module: Option<&'a str>,
+/// The entry of a frame.
+pub(super) fn make_frame(
+    profile: &mut Profile,
+    symbol: Option<&str>,
+    module: Option<&str>,
+    place: Option<(&str, u32)>,
     inline_depth: u32,
-}
-
-impl<'a> RootFirst<'a> {
-    /// The frame of the next item, if it is one: a source line belongs to the frame that follows it from this side.
-    /// perf prints no module with inlined frames: it is that of the frame they are inlined into.
-    pub(super) fn frame(&mut self, profile: &mut Profile, item: &'a Item) -> Option<burnmark_model::FrameId> {
-        let (symbol, module, inlined) = match item {
-            Item::Source { inlined, .. } => {
-                self.source = Some((item, *inlined));
-                return None;
-            }
-            Item::Frame { symbol, module, inlined } => (symbol, module.as_deref(), *inlined),
-        };
-        let source = self.source.take();
-        if inlined || source.is_some_and(|(_, inlined)| inlined) {
-            self.inline_depth += 1;
-            self.module = module.or(self.module);
-        } else {
-            self.inline_depth = 0;
-            self.module = module;
-        }
-        let place = match source {
-            Some((Item::Source { place: Some((file, line)), .. }, _)) => Some((&**file, *line)),
-            _ => None,
-        };
-        let module = self.module.map(|path| {
-            let path_id = profile.strings.intern(path);
-            profile.modules.intern(Module { kind: module_kind(path), ..Module::at(path_id) })
-        });
-        let function = symbol.as_deref().map(|symbol| {
-            let name = profile.strings.intern(symbol);
-            let file = place.map(|(file, _)| profile.strings.intern(file));
-            profile.functions.intern(Function { file, ..Function::named(name) })
-        });
-        let line = place.filter(|_| function.is_some()).map_or(0, |(_, line)| line);
-        let frame = Frame { function, module, address: None, line, column: 0, inline_depth: self.inline_depth };
-        Some(profile.frames.intern(frame))
-    }
-}
-
-/// The stack of these items, which are listed leaf first.
-pub(super) fn stack_of(profile: &mut Profile, items: &[Item]) -> Option<StackId> {
-    let mut walk = RootFirst::default();
-    let mut stack = None;
-    for item in items.iter().rev() {
-        if let Some(frame) = walk.frame(profile, item) {
-            stack = Some(profile.push_frame(stack, frame));
-        }
-    }
-    stack
-}
-
-/// What a module is, by perf's naming.
-pub(super) fn module_kind(path: &str) -> ModuleKind {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let name = name.strip_suffix(" (deleted)").unwrap_or(name);
-    let jit_map = name.strip_prefix("perf-").and_then(|rest| rest.strip_suffix(".map"));
-    let jit_image = name.strip_prefix("jitted-").is_some_and(|rest| rest.ends_with(".so"));
-    if jit_map.is_some_and(|pid| pid.bytes().all(|byte| byte.is_ascii_digit())) || jit_image {
-        return ModuleKind::Jit;
-    }
-    if path.starts_with("[JIT]")
-        || path.starts_with("[anon")
-        || path.starts_with("//anon")
-        || path.starts_with("/memfd:")
-    {
-        return ModuleKind::Jit;
-    }
-    if path.starts_with('[') {
-        let user = ["[vdso", "[vsyscall", "[heap", "[stack", "[uprobes", "[vectors", "[sigpage"];
-        return if user.iter().any(|start| path.starts_with(start)) { ModuleKind::User } else { ModuleKind::Kernel };
-    }
-    let is_object = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"].iter().any(|end| name.ends_with(end));
-    let is_image =
-        name == "vmlinux" || name.starts_with("vmlinux-") || path == "/proc/kcore" || path == "/proc/kallsyms";
-    if is_object || is_image { ModuleKind::Kernel } else { ModuleKind::User }
+) -> FrameId {
+    let module = module.map(|path| {
+        let path_id = profile.strings.intern(path);
+        profile.modules.intern(Module { kind: kind_of(path), ..Module::at(path_id) })
+    });
+    let function = symbol.map(|symbol| {
+        let name = profile.strings.intern(symbol);
+        let file = place.map(|(file, _)| profile.strings.intern(file));
+        profile.functions.intern(Function { file, ..Function::named(name) })
+    });
+    let line = place.filter(|_| function.is_some()).map_or(0, |(_, line)| line);
+    profile.frames.intern(Frame { function, module, address: None, line, column: 0, inline_depth })
 }
 
 /// The name of samples whose event is not printed.
@@ -187,4 +123,13 @@ pub(super) fn period_of(event: &str) -> ValueType {
     let name = event.split(':').next().unwrap_or(event);
     let unit = if matches!(name, "cpu-clock" | "task-clock") { "nanoseconds" } else { "events" };
     ValueType::new(event, unit)
+}
+
+/// The name under which events are taken together that are too many.
+pub(super) const OTHER_EVENTS: &str = "other events";
+
+/// How many events get columns of their own: so many that the columns of this many samples stay below 2 GiB, as each
+/// event's columns hold all samples.
+pub(super) fn max_events(samples: usize) -> usize {
+    ((2usize << 30) / (16 * samples.max(1))).clamp(32, 1024)
 }

@@ -35,6 +35,14 @@ pub(super) fn after_address(line: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// The address that a frame's line begins with.
+pub(super) fn address_of(line: &[u8]) -> Option<u64> {
+    let rest = after_address(line)?;
+    let text = line[..line.len() - rest.len()].trim_ascii();
+    let digits = text.strip_prefix(b"0x").unwrap_or(text);
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
 /// perf prints lower case.
 pub(super) fn is_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
@@ -71,7 +79,7 @@ fn split_module(text: &[u8]) -> Option<(&[u8], &[u8])> {
     match balanced {
         Some((symbol, module)) if starts_like_module(module) => return Some((symbol, module)),
         // A name in parentheses with nothing before it is a symbol such as `(anonymous)`.
-        Some((symbol, _)) if symbol.is_empty() => return None,
+        Some((b"", _)) => return None,
         Some((symbol, b"inlined")) => return Some((symbol, b"inlined")),
         _ => {}
     }
@@ -82,7 +90,7 @@ fn split_module(text: &[u8]) -> Option<(&[u8], &[u8])> {
     start.map(split).or(balanced)
 }
 
-fn starts_like_module(module: &[u8]) -> bool {
+pub(super) fn starts_like_module(module: &[u8]) -> bool {
     matches!(module.first(), Some(b'/' | b'['))
 }
 
@@ -103,7 +111,7 @@ fn balanced_open(text: &[u8]) -> Option<usize> {
 }
 
 /// Takes `+0xoffset` off the end.
-fn without_offset(name: &[u8]) -> &[u8] {
+pub(super) fn without_offset(name: &[u8]) -> &[u8] {
     let digits = name.iter().rev().take_while(|byte| is_hex(**byte)).count();
     match name[..name.len() - digits].strip_suffix(b"+0x") {
         Some(before) if digits > 0 && !before.is_empty() => before,

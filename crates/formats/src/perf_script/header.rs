@@ -139,7 +139,7 @@ const PERIOD_WIDTH: usize = 10;
 
 /// Reads what stands before the time: `comm pid/tid [cpu] misc date`.
 pub(super) fn parse_prefix(prefix: &[u8]) -> ThreadText<'_> {
-    let text = without_cpu(without_misc(without_date(prefix)));
+    let text = without_cpu(without_misc(without_date(prefix)), 0);
     match split_tid(text, 0) {
         Some(thread) => thread,
         None => ThreadText { comm: text.trim_ascii(), pid: None, tid: None },
@@ -167,9 +167,11 @@ fn without_misc(text: &[u8]) -> &[u8] {
     if is_misc && (is_cpu(behind.word) || tid_of(behind.word).is_some()) { last.before } else { text }
 }
 
-fn without_cpu(text: &[u8]) -> &[u8] {
+/// Takes `[cpu]` off, which perf prints with three digits at least; fewer may be a part of the name.
+fn without_cpu(text: &[u8], tid_width: usize) -> &[u8] {
     let last = last_word(text);
-    if is_cpu(last.word) { last.before } else { text }
+    let certain = last.word.len() >= 5 || split_tid(last.before, tid_width).is_some();
+    if is_cpu(last.word) && certain { last.before } else { text }
 }
 
 fn is_cpu(word: &[u8]) -> bool {
@@ -202,20 +204,25 @@ fn first_word(text: &[u8]) -> (&[u8], usize, &[u8]) {
 
 /// Reads what stands behind the time: `period event: frames or anything`.
 pub(super) fn parse_suffix(text: &[u8]) -> Suffix<'_> {
+    let (period, rest) = split_period(text);
+    let (event, frames) = parse_tail(rest);
+    Suffix { period, event, frames }
+}
+
+/// Splits off the period behind a time.
+pub(super) fn split_period(text: &[u8]) -> (Option<Period>, &[u8]) {
     let (word, width, rest) = first_word(text);
-    let mut suffix = Suffix::default();
-    let mut rest_of_line = text;
     // An address of decimal digits alone is told from a period by its columns.
-    if is_integer(word) && (width < 16 || first_word(rest).0.ends_with(b":")) {
-        suffix.period = Some(parse_period(word));
-        rest_of_line = rest;
+    let is_period = is_integer(word) && (width < 16 || first_word(rest).0.ends_with(b":"));
+    if is_period { (Some(parse_period(word)), rest) } else { (None, text) }
+}
+
+/// Reads what stands behind the period: the event's name, and frames for [`super::frame::frames_on_line`].
+pub(super) fn parse_tail(text: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    match split_event(text) {
+        Some((event, rest)) => (Some(event), frames_in(rest)),
+        None => (None, frames_in(text)),
     }
-    if let Some((event, rest)) = split_event(rest_of_line) {
-        suffix.event = Some(event);
-        rest_of_line = rest;
-    }
-    suffix.frames = frames_in(rest_of_line);
-    suffix
 }
 
 fn parse_period(word: &[u8]) -> Period {
@@ -264,13 +271,14 @@ pub(super) fn parse_untimed(line: &[u8]) -> Option<Untimed<'_>> {
         },
     };
     let last = last_word(head);
-    let is_period =
-        is_integer(last.word) && last.width >= PERIOD_WIDTH && split_tid(without_cpu(last.before), TID_WIDTH).is_some();
+    let is_period = is_integer(last.word)
+        && last.width >= PERIOD_WIDTH
+        && split_tid(without_cpu(last.before, TID_WIDTH), TID_WIDTH).is_some();
     let (period, head) = match is_period {
         true => (Some(parse_period(last.word)), last.before),
         false => (None, head),
     };
-    let head = without_cpu(head);
+    let head = without_cpu(head, TID_WIDTH);
     let thread = split_tid(head, TID_WIDTH).unwrap_or(ThreadText { comm: head.trim_ascii(), pid: None, tid: None });
     if thread == ThreadText::default() && event.is_none() && frames.is_empty() {
         return None;

@@ -49,9 +49,8 @@ pub(super) enum Time {
     OutOfRange,
 }
 
-/// A line without its end.
-pub(super) fn without_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
+/// A line without the carriage return that Windows' line ends have.
+pub(super) fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
@@ -62,7 +61,7 @@ pub(super) fn parse_line(line: &[u8]) -> Line<'_> {
     }
     match line[0] {
         b'\t' => parse_body(line),
-        b'#' if is_comment(line) => Line::Comment(line),
+        _ if is_comment(line) => Line::Comment(line),
         _ => match parse_timed(line) {
             Some(parsed) => parsed,
             None if line[0] == b' ' => parse_indented(line),
@@ -71,8 +70,8 @@ pub(super) fn parse_line(line: &[u8]) -> Line<'_> {
     }
 }
 
-fn is_comment(line: &[u8]) -> bool {
-    matches!(line.get(1), None | Some(b' ' | b'=' | b'#' | b'\t'))
+pub(super) fn is_comment(line: &[u8]) -> bool {
+    line.first() == Some(&b'#') && matches!(line.get(1), None | Some(b' ' | b'=' | b'#' | b'\t'))
 }
 
 /// A header with a time, or another record with one.
@@ -126,13 +125,15 @@ fn parse_indented(line: &[u8]) -> Line<'_> {
         }
     } else if is_other_field(line) {
         return Line::OtherField;
-    } else if let Some(source) = parse_source(line) {
-        return Line::Source(source);
     }
-    match parse_untimed_header(line) {
-        Some(Line::Header(header)) => Line::Header(header),
-        _ if is_frame_without_address(line) => Line::Frame { frame: parse_frame(line), alone: false },
-        other => other.unwrap_or(Line::Odd),
+    let header = parse_untimed_header(line);
+    if let Some(Line::Header(_) | Line::Record { .. }) = header {
+        return header.unwrap_or(Line::Odd);
+    }
+    match parse_source(line) {
+        Some(source) => Line::Source(source),
+        None if is_frame_without_address(line) => Line::Frame { frame: parse_frame(line), alone: false },
+        None => header.unwrap_or(Line::Odd),
     }
 }
 
@@ -152,5 +153,10 @@ fn parse_untimed_header(line: &[u8]) -> Option<Line<'_>> {
     }
     let untimed = parse_untimed(line)?;
     let header = Header { thread: untimed.thread, time: Time::NotPrinted, suffix: untimed.suffix };
-    Some(if untimed.certain { Line::Header(header) } else { Line::MaybeHeader(header) })
+    // A name alone has a blank behind it, where perf prints it.
+    let more = header.thread.tid.is_some() || header.suffix.event.is_some();
+    match untimed.certain {
+        true => Some(Line::Header(header)),
+        false => (more || line.ends_with(b" ")).then_some(Line::MaybeHeader(header)),
+    }
 }

@@ -14,6 +14,7 @@ pub(super) enum Trouble {
     TimeOutOfRange,
     NoHeader,
     CutOff,
+    ManyEvents,
 }
 
 impl Trouble {
@@ -27,6 +28,9 @@ impl Trouble {
             Self::NoHeader => {
                 "frames without the header of their sample were left out: the text may have been cut at its start"
             }
+            Self::ManyEvents => {
+                "there are too many events: samples of the last ones were taken together as `other events`"
+            }
             Self::CutOff => "the text ends in the middle of a frame, which was left out: it may not be complete",
         }
     }
@@ -34,14 +38,14 @@ impl Trouble {
 
 /// Troubles with how often and where first they were met. Line numbers count from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Troubles(BTreeMap<Trouble, (u64, u64)>);
+pub(super) struct Troubles(BTreeMap<Trouble, (u64, Option<u64>)>);
 
 impl Troubles {
     pub(super) fn add(&mut self, trouble: Trouble, line: u64) {
-        self.add_many(trouble, 1, line);
+        self.add_many(trouble, 1, Some(line));
     }
 
-    fn add_many(&mut self, trouble: Trouble, count: u64, line: u64) {
+    pub(super) fn add_many(&mut self, trouble: Trouble, count: u64, line: Option<u64>) {
         let entry = self.0.entry(trouble).or_insert((0, line));
         entry.0 += count;
         entry.1 = entry.1.min(line);
@@ -50,27 +54,49 @@ impl Troubles {
     /// Adds troubles whose lines were counted from behind `lines_before`.
     pub(super) fn append(&mut self, other: &Self, lines_before: u64) {
         for (trouble, (count, line)) in &other.0 {
-            self.add_many(*trouble, *count, line + lines_before);
+            self.add_many(*trouble, *count, line.map(|line| line + lines_before));
         }
     }
 
     pub(super) fn into_warnings(self) -> Vec<Warning> {
-        let warning = |(trouble, (count, line)): (Trouble, (u64, u64))| Warning {
+        let warning = |(trouble, (count, line)): (Trouble, (u64, Option<u64>))| Warning {
             message: trouble.message().to_owned(),
-            position: Some(Position::Line(line)),
+            position: line.map(Position::Line),
             count,
         };
         self.0.into_iter().map(warning).collect()
     }
 }
 
-/// Comment lines are kept up to this many bytes in total.
-pub(super) const MAX_COMMENT_BYTES: usize = 1 << 20;
+/// Comment lines, the first megabyte of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Comments {
+    lines: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Comments {
+    const MAX_BYTES: usize = 1 << 20;
+
+    pub(super) fn add(&mut self, line: &[u8]) {
+        self.bytes = self.bytes.saturating_add(line.len());
+        if self.bytes <= Self::MAX_BYTES {
+            self.lines.push(line.to_owned());
+        }
+    }
+
+    pub(super) fn append(&mut self, other: &Self) {
+        for line in &other.lines {
+            self.add(line);
+        }
+        self.bytes = self.bytes.max(other.bytes);
+    }
+}
 
 /// Reads what `perf script --header` tells. Host name, paths and the recorder's own arguments are not kept: profiles get
 /// committed.
-pub(super) fn read_comments<'a>(meta: &mut Meta, comments: impl Iterator<Item = &'a [u8]>) {
-    for comment in comments {
+pub(super) fn read_comments(meta: &mut Meta, comments: &Comments) {
+    for comment in &comments.lines {
         let text = String::from_utf8_lossy(comment);
         let Some((key, value)) = text.trim_start_matches('#').split_once(" : ") else { continue };
         let (key, value) = (key.trim(), value.trim());

@@ -1,12 +1,33 @@
 //! Reading line by line, as plainly as can be: what the fast reader is compared with.
 
-use burnmark_model::{Parsed, Profile, Sample};
+use burnmark_model::{Parsed, Profile, Sample, StackId};
 
-use super::build::{Item, NO_EVENT, ProcessNames, ThreadKey, count_of, own, period_of, stack_of};
-use super::frame::{find, frames_on_line};
+use super::build::{
+    Item, NO_EVENT, OTHER_EVENTS, ProcessNames, ThreadKey, count_of, make_frame, max_events, own, period_of,
+};
+use super::frame::{address_of, find, frames_on_line};
 use super::header::Period;
-use super::line::{Header, Line, Time, parse_line, without_end};
-use super::notes::{Trouble, Troubles, read_comments};
+use super::line::{Header, Line, Time, parse_line, without_return};
+use super::notes::{Comments, Trouble, Troubles, read_comments};
+
+struct PlainItem {
+    item: Item,
+    address: Option<u64>,
+    /// Marked as inlined, with another address than the frame below it.
+    standalone: bool,
+}
+
+impl PlainItem {
+    fn is_frame(&self) -> bool {
+        matches!(self.item, Item::Frame { .. })
+    }
+
+    fn is_inlined(&self) -> bool {
+        match self.item {
+            Item::Frame { inlined, .. } | Item::Source { inlined, .. } => inlined,
+        }
+    }
+}
 
 #[derive(Default)]
 struct PlainSample {
@@ -19,8 +40,33 @@ struct PlainSample {
     period: Option<i64>,
     /// Frames on the header's own line give way to those below it.
     items_of_header: bool,
-    items: Vec<Item>,
+    items: Vec<PlainItem>,
     line: u64,
+}
+
+impl PlainSample {
+    fn event(&self) -> &str {
+        self.event.as_deref().unwrap_or(NO_EVENT)
+    }
+
+    /// Finds the frames that perf marks as inlined although the next frame is at another address.
+    fn mark_standalone(&mut self) {
+        let mut marked: Option<(usize, Option<u64>)> = None;
+        for at in 0..self.items.len() {
+            if self.items[at].is_frame()
+                && let Some((item, address)) = marked.take()
+            {
+                self.items[item].standalone = address != self.items[at].address;
+            }
+            if self.items[at].is_inlined() {
+                let frame = if self.items[at].is_frame() { at } else { at - 1 };
+                marked = Some((frame, self.items[frame].address));
+            }
+        }
+        if let Some((item, _)) = marked {
+            self.items[item].standalone = true;
+        }
+    }
 }
 
 #[derive(Default)]
@@ -29,13 +75,18 @@ struct Reader {
     open: Option<PlainSample>,
     pending: Option<PlainSample>,
     troubles: Troubles,
-    comments: Vec<Vec<u8>>,
+    comments: Comments,
     lost: Option<u64>,
 }
 
 impl Reader {
     fn close(&mut self) {
-        self.samples.extend(self.open.take());
+        if let Some(mut sample) = self.open.take() {
+            if !sample.items_of_header {
+                sample.mark_standalone();
+            }
+            self.samples.push(sample);
+        }
         if let Some(pending) = self.pending.take() {
             self.troubles.add(Trouble::Odd, pending.line);
         }
@@ -65,7 +116,7 @@ impl Reader {
         for frame in frames_on_line(header.suffix.frames) {
             let (item, mended_name) = Item::of_frame(&frame);
             mended |= mended_name;
-            sample.items.push(item);
+            sample.items.push(PlainItem { item, address: None, standalone: false });
         }
         sample.items_of_header = !sample.items.is_empty();
         if mended {
@@ -77,7 +128,7 @@ impl Reader {
     fn line(&mut self, text: &[u8], line: u64) {
         match parse_line(text) {
             Line::Blank => self.close(),
-            Line::Comment(text) => self.comments.push(text.to_owned()),
+            Line::Comment(text) => self.comments.add(text),
             Line::Header(header) => {
                 self.close();
                 self.open = Some(self.header(&header, line));
@@ -100,15 +151,15 @@ impl Reader {
                     open.items.clear();
                 }
                 let (item, mended) = Item::of_frame(&frame);
-                open.items.push(item);
+                open.items.push(PlainItem { item, address: address_of(text), standalone: false });
                 if mended {
                     self.troubles.add(Trouble::NotUtf8, line);
                 }
             }
             Line::Source(source) => match &mut self.open {
-                Some(open) if matches!(open.items.last(), Some(Item::Frame { .. })) => {
+                Some(open) if open.items.last().is_some_and(PlainItem::is_frame) => {
                     let (item, mended) = Item::of_source(&source);
-                    open.items.push(item);
+                    open.items.push(PlainItem { item, address: None, standalone: false });
                     if mended {
                         self.troubles.add(Trouble::NotUtf8, line);
                     }
@@ -127,7 +178,7 @@ impl Reader {
         let others_have_modules = self
             .open
             .as_ref()
-            .is_some_and(|open| open.items.iter().any(|item| matches!(item, Item::Frame { module: Some(_), .. })));
+            .is_some_and(|open| open.items.iter().any(|item| matches!(item.item, Item::Frame { module: Some(_), .. })));
         if is_frame && !text.ends_with(b")") && (others_have_modules || find(text, b" (").is_some()) {
             self.troubles.add(Trouble::CutOff, line);
         } else {
@@ -143,8 +194,8 @@ pub(super) fn read_plainly(text: &[u8]) -> Parsed {
     for text in text.split_inclusive(|byte| *byte == b'\n') {
         line += 1;
         match text.ends_with(b"\n") {
-            true => reader.line(without_end(text), line),
-            false => reader.last_line(without_end(text), line),
+            true => reader.line(without_return(&text[..text.len() - 1]), line),
+            false => reader.last_line(without_return(text), line),
         }
     }
     reader.close();
@@ -161,7 +212,7 @@ fn build(mut reader: Reader) -> Parsed {
     let mut events: Vec<(&str, bool)> = Vec::new();
     let mut names = ProcessNames::default();
     for sample in &reader.samples {
-        let event = sample.event.as_deref().unwrap_or(NO_EVENT);
+        let event = sample.event();
         match events.iter_mut().find(|known| known.0 == event) {
             Some(known) => known.1 |= sample.period.is_some(),
             None => events.push((event, sample.period.is_some())),
@@ -169,6 +220,14 @@ fn build(mut reader: Reader) -> Parsed {
         if let Some(thread) = &sample.thread {
             names.see(thread);
         }
+    }
+    let max = max_events(reader.samples.len());
+    if events.len() > max {
+        let rest: Vec<(&str, bool)> = events.split_off(max - 1);
+        let is_rest = |sample: &&PlainSample| rest.iter().any(|event| event.0 == sample.event());
+        let count = reader.samples.iter().filter(is_rest).count() as u64;
+        reader.troubles.add_many(Trouble::ManyEvents, count, None);
+        events.push((OTHER_EVENTS, rest.iter().any(|event| event.1)));
     }
     let mut value_types = Vec::new();
     let mut columns = Vec::new();
@@ -182,8 +241,8 @@ fn build(mut reader: Reader) -> Parsed {
     }
     let mut profile = Profile::new(value_types);
     for sample in &reader.samples {
-        let event = sample.event.as_deref().unwrap_or(NO_EVENT);
-        let index = events.iter().position(|known| known.0 == event).expect("events were collected from the samples");
+        let event = sample.event();
+        let index = events.iter().position(|known| known.0 == event).unwrap_or(events.len() - 1);
         let mut values = vec![0; profile.value_types.len()];
         values[columns[index]] = 1;
         if let Some(period) = sample.period {
@@ -198,9 +257,39 @@ fn build(mut reader: Reader) -> Parsed {
             profile.samples.push(entry, &values).expect("as many samples as fit in memory can be counted");
         }
     }
-    read_comments(&mut profile.meta, reader.comments.iter().map(Vec::as_slice));
+    read_comments(&mut profile.meta, &reader.comments);
     let named: Vec<&str> = events.iter().map(|event| event.0).filter(|event| *event != NO_EVENT).collect();
     profile.meta.event = (!named.is_empty()).then(|| named.join(", "));
     profile.meta.lost = reader.lost;
     Parsed { profile, warnings: reader.troubles.into_warnings() }
+}
+
+/// The stack of these items, which are listed leaf first.
+fn stack_of(profile: &mut Profile, items: &[PlainItem]) -> Option<StackId> {
+    let mut stack = None;
+    let mut source: Option<&PlainItem> = None;
+    let mut outer: Option<&str> = None;
+    let mut depth = 0;
+    for item in items.iter().rev() {
+        let Item::Frame { symbol, module, .. } = &item.item else {
+            source = Some(item);
+            continue;
+        };
+        let source = source.take();
+        let inlined = item.is_inlined() || source.is_some_and(PlainItem::is_inlined);
+        if inlined && !item.standalone {
+            depth += 1;
+            outer = module.as_deref().or(outer);
+        } else {
+            depth = 0;
+            outer = module.as_deref();
+        }
+        let place = match source.map(|source| &source.item) {
+            Some(Item::Source { place: Some((file, line)), .. }) => Some((&**file, *line)),
+            _ => None,
+        };
+        let frame = make_frame(profile, symbol.as_deref(), outer, place, depth);
+        stack = Some(profile.push_frame(stack, frame));
+    }
+    stack
 }

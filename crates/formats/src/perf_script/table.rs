@@ -1,0 +1,267 @@
+//! Keyed hashing, and tables made for looking up millions of lines that repeat.
+
+use std::hash::BuildHasher;
+
+/// 128 bits that stand for a text.
+///
+/// The hash is NH (Black et al., "UMAC", 1999) on 64-bit words, twice with shifted keys: for any two texts, over the
+/// choice of keys, both sums collide with a probability below 2⁻¹²⁷; folding them to 128 bits costs a few of these. Keys
+/// are random in each process, so no input can be made to collide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hash {
+    low: u64,
+    high: u64,
+}
+
+/// How many bytes one round of keys covers.
+const ROUND: usize = 256;
+const STEP: usize = 16;
+
+/// The secret of a [`Hash`].
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    /// Two words per step, one step more for the second sum, whose keys are the first's from the next step on.
+    steps: [[u64; 2]; ROUND / STEP + 1],
+    /// For the last, overlapping step.
+    tail: [u64; 4],
+    /// For joining rounds.
+    joint: [u64; 2],
+}
+
+impl Keys {
+    /// Keys from the standard library's source of randomness.
+    pub(super) fn random() -> Self {
+        let random = std::hash::RandomState::new();
+        let mut counter = 0u64;
+        let mut next = || {
+            counter += 1;
+            random.hash_one(counter)
+        };
+        Self {
+            steps: std::array::from_fn(|_| [next(), next()]),
+            tail: std::array::from_fn(|_| next()),
+            joint: [next() | 1, next() | 1],
+        }
+    }
+
+    /// The hash of a text.
+    #[inline]
+    pub(super) fn hash(&self, text: &[u8]) -> Hash {
+        let mut sums = [0u128; 2];
+        let mut rest = text;
+        while rest.len() > ROUND {
+            let (round, after) = rest.split_at(ROUND);
+            self.add_steps(&mut sums, round);
+            for (sum, key) in sums.iter_mut().zip(self.joint) {
+                *sum = u128::from(fold(*sum)).wrapping_mul(u128::from(key)).rotate_left(29);
+            }
+            rest = after;
+        }
+        self.add_steps(&mut sums, rest);
+        let last = match text.last_chunk::<STEP>() {
+            Some(last) => *last,
+            None => padded(text),
+        };
+        let [a, b] = words(&last);
+        sums[0] = sums[0].wrapping_add(product(a, b, self.tail[0], self.tail[1]));
+        sums[1] = sums[1].wrapping_add(product(a, b, self.tail[2], self.tail[3]));
+        let length = (text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Hash { low: fold(sums[0]) ^ length, high: fold(sums[1]).wrapping_add(length) }
+    }
+
+    #[inline]
+    fn add_steps(&self, sums: &mut [u128; 2], text: &[u8]) {
+        let (steps, _) = text.as_chunks::<STEP>();
+        for (step, keys) in steps.iter().zip(self.steps.windows(2)) {
+            let [a, b] = words(step);
+            sums[0] = sums[0].wrapping_add(product(a, b, keys[0][0], keys[0][1]));
+            sums[1] = sums[1].wrapping_add(product(a, b, keys[1][0], keys[1][1]));
+        }
+    }
+}
+
+fn padded(text: &[u8]) -> [u8; STEP] {
+    let mut padded = [0; STEP];
+    padded[..text.len()].copy_from_slice(text);
+    padded
+}
+
+#[inline]
+fn words(step: &[u8; STEP]) -> [u64; 2] {
+    let both = u128::from_le_bytes(*step);
+    [both as u64, (both >> 64) as u64]
+}
+
+#[inline]
+fn product(a: u64, b: u64, key_a: u64, key_b: u64) -> u128 {
+    u128::from(a.wrapping_add(key_a)) * u128::from(b.wrapping_add(key_b))
+}
+
+#[inline]
+fn fold(sum: u128) -> u64 {
+    sum as u64 ^ (sum >> 64) as u64
+}
+
+/// What [`Lines::get`] gives for an unknown text.
+pub(super) const MISS: u32 = u32::MAX;
+
+/// 96 bits of a hash and what it stands for; the other 32 bits choose the place.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    low: u64,
+    high: u32,
+    value: u32,
+}
+
+const EMPTY: Slot = Slot { low: 0, high: 0, value: MISS };
+
+/// From hashes of texts to numbers below [`MISS`]. A memory that forgets everything when it is full.
+#[derive(Clone, Debug)]
+pub(super) struct Lines {
+    slots: Vec<Slot>,
+    /// The bits that chose each slot's place: only needed to grow, and kept apart so that hits touch less memory.
+    places: Vec<u32>,
+    used: usize,
+    max_slots: usize,
+}
+
+impl Lines {
+    /// An empty table that forgets when it would need more than `max_slots` slots; a power of two.
+    pub(super) fn new(max_slots: usize) -> Self {
+        let size = max_slots.min(1 << 12);
+        Self { slots: vec![EMPTY; size], places: vec![0; size], used: 0, max_slots }
+    }
+
+    /// The number of the text with this hash, or [`MISS`].
+    #[inline]
+    pub(super) fn get(&self, hash: Hash) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut at = (hash.high >> 32) as usize;
+        loop {
+            let slot = self.slots[at & mask];
+            if (slot.low == hash.low && slot.high == hash.high as u32) || slot.value == MISS {
+                return slot.value;
+            }
+            at += 1;
+        }
+    }
+
+    /// Remembers the number of a text that is not in the table.
+    pub(super) fn insert(&mut self, hash: Hash, value: u32) {
+        if (self.used + 1) * 2 > self.slots.len() {
+            self.make_room();
+        }
+        self.used += 1;
+        self.put(Slot { low: hash.low, high: hash.high as u32, value }, (hash.high >> 32) as u32);
+    }
+
+    fn put(&mut self, slot: Slot, place: u32) {
+        let mask = self.slots.len() - 1;
+        let mut at = place as usize;
+        while self.slots[at & mask].value != MISS {
+            at += 1;
+        }
+        self.slots[at & mask] = slot;
+        self.places[at & mask] = place;
+    }
+
+    fn make_room(&mut self) {
+        let grown = Self { slots: Vec::new(), places: Vec::new(), used: 0, max_slots: self.max_slots };
+        let before = std::mem::replace(self, grown);
+        let size = (before.slots.len() * 4).min(self.max_slots);
+        self.slots = vec![EMPTY; size];
+        self.places = vec![0; size];
+        if before.slots.len() == size {
+            return;
+        }
+        self.used = before.used;
+        for (slot, place) in before.slots.iter().zip(&before.places) {
+            if slot.value != MISS {
+                self.put(*slot, *place);
+            }
+        }
+    }
+}
+
+/// Distinct sequences of numbers, in order of their first appearance.
+#[derive(Clone, Debug)]
+pub(super) struct Sequences {
+    keys: Keys,
+    slots: Vec<(u32, u32)>,
+    /// Where each sequence ends in `items`.
+    ends: Vec<usize>,
+    items: Vec<u32>,
+}
+
+impl Sequences {
+    pub(super) fn new(keys: Keys) -> Self {
+        Self { keys, slots: vec![(0, MISS); 1 << 10], ends: Vec::new(), items: Vec::new() }
+    }
+
+    pub(super) fn get(&self, number: u32) -> &[u32] {
+        let number = number as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.items[start..self.ends[number]]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The number of a sequence, which is compared item by item with those of its hash.
+    pub(super) fn intern(&mut self, sequence: &[u32]) -> u32 {
+        let hash = self.hash(sequence);
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize;
+        loop {
+            let (tag, number) = self.slots[at & mask];
+            if number == MISS {
+                break;
+            }
+            if tag == (hash >> 32) as u32 && self.get(number) == sequence {
+                return number;
+            }
+            at += 1;
+        }
+        let number = u32::try_from(self.ends.len()).ok().filter(|number| *number != MISS);
+        let number = number.expect("a text of less than 2^32 stacks");
+        self.items.extend_from_slice(sequence);
+        self.ends.push(self.items.len());
+        self.slots[at & mask] = ((hash >> 32) as u32, number);
+        if self.ends.len() * 2 > self.slots.len() {
+            self.grow();
+        }
+        number
+    }
+
+    fn grow(&mut self) {
+        let mut slots = vec![(0, MISS); self.slots.len() * 4];
+        let mask = slots.len() - 1;
+        for number in 0..self.ends.len() as u32 {
+            let hash = self.hash(self.get(number));
+            let mut at = hash as usize;
+            while slots[at & mask].1 != MISS {
+                at += 1;
+            }
+            slots[at & mask] = ((hash >> 32) as u32, number);
+        }
+        self.slots = slots;
+    }
+
+    fn hash(&self, sequence: &[u32]) -> u64 {
+        let mut sum = sequence.len() as u64;
+        for round in sequence.chunks(4 * self.keys.steps.len()) {
+            let (fours, rest) = round.as_chunks::<4>();
+            let mut product_sum = u128::from(sum.wrapping_mul(self.keys.joint[0]));
+            for (four, keys) in fours.iter().zip(&self.keys.steps) {
+                let [a, b] = [[four[0], four[1]], [four[2], four[3]]].map(|[a, b]| u64::from(a) | u64::from(b) << 32);
+                product_sum = product_sum.wrapping_add(product(a, b, keys[0], keys[1]));
+            }
+            for (item, key) in rest.iter().zip(self.keys.tail) {
+                product_sum = product_sum.wrapping_add(product(u64::from(*item), 0, key, self.keys.joint[1]));
+            }
+            sum = fold(product_sum);
+        }
+        sum
+    }
+}
