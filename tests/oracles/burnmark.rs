@@ -10,7 +10,7 @@ use crate::counts::{Counts, Function};
 use crate::support::{burnmark_in, program};
 
 /// Samples in each function itself, from `top --json --limit 0`.
-pub fn counts(top: &Value) -> Counts {
+pub(crate) fn counts(top: &Value) -> Counts {
     let mut counts = Counts::default();
     for row in rows(top) {
         let (module, name) = names(row);
@@ -22,7 +22,7 @@ pub fn counts(top: &Value) -> Counts {
 }
 
 /// Each function's share with its callees.
-pub fn total_shares(top: &Value) -> BTreeMap<Function, f64> {
+pub(crate) fn total_shares(top: &Value) -> BTreeMap<Function, f64> {
     let mut shares = BTreeMap::new();
     for row in rows(top) {
         let (module, name) = names(row);
@@ -36,13 +36,13 @@ pub fn total_shares(top: &Value) -> BTreeMap<Function, f64> {
 }
 
 /// The self counts of a recording, in samples, inlined functions counted as what they were inlined into.
-pub fn recorded_counts(folder: &Path, recording: &str, more: &[&str]) -> Counts {
+pub(crate) fn recorded_counts(folder: &Path, recording: &str, more: &[&str]) -> Counts {
     let arguments = ["top", recording, "--no-inline", "--json", "--limit", "0", "--value", "samples"];
     counts(&burnmark_in(folder, &[&arguments[..], more].concat()).ok().json())
 }
 
 /// `burnmark record` at this frequency into `output`; what to record is added to it.
-pub fn record(folder: &Path, output: &str, frequency: u32) -> Command {
+pub(crate) fn record(folder: &Path, output: &str, frequency: u32) -> Command {
     let mut command = Command::new(program());
     command.args(["record", "-F", &frequency.to_string(), "-o", output]).current_dir(folder);
     command

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// A function: its module's file name and its own name; an empty name for code without a symbol.
-pub type Function = (String, String);
+pub(crate) type Function = (String, String);
 
 /// Samples in each function itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts(pub BTreeMap<Function, u64>);
+pub(crate) struct Counts(pub(crate) BTreeMap<Function, u64>);
 
 /// How many of the hottest functions are compared.
 const HOTTEST: usize = 10;
@@ -22,35 +22,29 @@ const STANDARD_ERRORS: f64 = 4.0;
 
 /// One function's shares by two recorders.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Compared {
-    pub function: Function,
-    pub shares: [f64; 2],
-    pub allowed: f64,
+pub(crate) struct Compared {
+    pub(crate) function: Function,
+    pub(crate) shares: [f64; 2],
+    pub(crate) allowed: f64,
 }
 
 impl Compared {
-    pub fn agrees(&self) -> bool {
+    pub(crate) fn agrees(&self) -> bool {
         (self.shares[0] - self.shares[1]).abs() <= self.allowed
     }
 }
 
 impl Counts {
-    pub fn add(&mut self, module: &str, name: &str, samples: u64) {
+    pub(crate) fn add(&mut self, module: &str, name: &str, samples: u64) {
         *self.0.entry((module_name(module), canonical(name, module))).or_default() += samples;
     }
 
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.0.values().sum()
     }
 
-    pub fn share(&self, function: &Function) -> f64 {
+    pub(crate) fn share(&self, function: &Function) -> f64 {
         self.0.get(function).copied().unwrap_or(0) as f64 / self.total().max(1) as f64
-    }
-
-    /// The share of all functions of this name.
-    pub fn share_of(&self, name: &str) -> f64 {
-        let samples: u64 = self.0.iter().filter(|((_, known), _)| known == name).map(|(_, samples)| samples).sum();
-        samples as f64 / self.total().max(1) as f64
     }
 
     fn hottest(&self) -> Vec<&Function> {
@@ -61,7 +55,7 @@ impl Counts {
 }
 
 /// Compares the functions that are among the ten hottest of either count, the hottest first.
-pub fn compare(ours: &Counts, theirs: &Counts) -> Vec<Compared> {
+pub(crate) fn compare(ours: &Counts, theirs: &Counts) -> Vec<Compared> {
     let mut functions = theirs.hottest();
     functions.extend(ours.hottest().into_iter().filter(|function| !theirs.hottest().contains(function)));
     functions
@@ -75,7 +69,7 @@ pub fn compare(ours: &Counts, theirs: &Counts) -> Vec<Compared> {
 }
 
 /// max(2 points, 4 standard errors of the difference of two shares): sqrt(p (1 - p) (1/n + 1/m)), p of both together.
-pub fn allowed_difference(shares: [f64; 2], samples: [u64; 2]) -> f64 {
+pub(crate) fn allowed_difference(shares: [f64; 2], samples: [u64; 2]) -> f64 {
     let [n, m] = samples.map(|samples| samples.max(1) as f64);
     let p = (shares[0] * n + shares[1] * m) / (n + m);
     let error = (p * (1.0 - p) * (1.0 / n + 1.0 / m)).sqrt();
@@ -83,7 +77,7 @@ pub fn allowed_difference(shares: [f64; 2], samples: [u64; 2]) -> f64 {
 }
 
 /// The comparison as a table to read.
-pub fn table(title: &str, ours: &Counts, theirs: &Counts, rows: &[Compared]) -> String {
+pub(crate) fn table(title: &str, ours: &Counts, theirs: &Counts, rows: &[Compared]) -> String {
     let mut text = format!("{title}: burnmark {} samples, perf {} samples\n", ours.total(), theirs.total());
     for row in rows {
         let (module, name) = &row.function;

@@ -1,6 +1,6 @@
 //! What this machine offers, and the programs that run on it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use crate::support::{burnmark_in, folder, program};
 
 /// Says loudly what is not tested here: `cargo xtask test` collects these lines.
-pub fn skipped(what: &str) {
+pub(crate) fn skipped(what: &str) {
     eprintln!("SKIPPED: {what}");
 }
 
 /// Whether burnmark can sample here. Where perf can and burnmark can't, that is a failure and not a skip.
-pub fn sampling_works() -> bool {
+pub(crate) fn sampling_works() -> bool {
     let folder = folder();
     let run = burnmark_in(folder.path(), &["record", "--", "true"]);
     if run.code == 0 {
@@ -27,7 +27,7 @@ pub fn sampling_works() -> bool {
 }
 
 /// Whether perf is here and can sample.
-pub fn perf_works() -> bool {
+pub(crate) fn perf_works() -> bool {
     let folder = folder();
     let data = folder.path().join("perf.data");
     match Command::new("perf").args(["record", "-q", "-o"]).arg(&data).args(["--", "true"]).output() {
@@ -44,13 +44,13 @@ pub fn perf_works() -> bool {
 }
 
 /// Samples per second and CPU that finish a proof in seconds: 4999, or what the kernel allows.
-pub fn high_frequency() -> u32 {
+pub(crate) fn high_frequency() -> u32 {
     let limit = std::fs::read_to_string("/proc/sys/kernel/perf_event_max_sample_rate");
     limit.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(u32::MAX).min(4999)
 }
 
 /// A program of fixtures/programs, built if need be; the name is that of the file.
-pub fn fixture_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn fixture_program(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let recipe = match name {
         "execs-1" => "execs",
@@ -71,7 +71,7 @@ pub fn fixture_program(name: &str) -> Option<PathBuf> {
 
 /// A process to sample. It is stopped until the recorders are attached, so that all of them see the same work, and
 /// ended when dropped.
-pub struct Target {
+pub(crate) struct Target {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
@@ -79,7 +79,7 @@ pub struct Target {
 
 impl Target {
     /// Starts a program that says a line when it is ready, and stops it there.
-    pub fn stopped(command: &mut Command) -> Self {
+    pub(crate) fn stopped(command: &mut Command) -> Self {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("it starts");
         let stdin = child.stdin.take();
@@ -93,16 +93,16 @@ impl Target {
     }
 
     /// The demo's workload.
-    pub fn demo() -> Self {
+    pub(crate) fn demo() -> Self {
         Self::stopped(Command::new(program()).args(["demo", "--workload"]))
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until it has used this much CPU time.
-    pub fn wait_for_cpu(&self, seconds: f64) {
+    pub(crate) fn wait_for_cpu(&self, seconds: f64) {
         let stat = format!("/proc/{}/stat", self.pid());
         let started = Instant::now();
         loop {
@@ -119,12 +119,12 @@ impl Target {
     }
 
     /// Lets it go on.
-    pub fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         self.signal("CONT");
     }
 
     /// Closes its standard input, waits for its end, and returns what it printed after its first line.
-    pub fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         drop(self.stdin.take());
         let mut text = String::new();
         self.stdout.read_to_string(&mut text).expect("its output is text");
@@ -147,20 +147,20 @@ impl Drop for Target {
 }
 
 /// Sends a signal to a process started by a test.
-pub fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
     assert!(status.expect("kill is there").success(), "kill -s {name} {pid}");
 }
 
 /// A recorder that runs beside the test.
-pub struct Recorder {
+pub(crate) struct Recorder {
     child: Child,
     name: String,
 }
 
 impl Recorder {
     /// Starts one, and returns when it has attached: it has opened its events, and opens no more.
-    pub fn attach(command: &mut Command) -> Self {
+    pub(crate) fn attach(command: &mut Command) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -184,7 +184,7 @@ impl Recorder {
     }
 
     /// Waits for its end, which must be a good one.
-    pub fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         let errors = self.errors();
         let status = self.child.wait().expect("it was started here");
         assert!(status.success(), "{} failed ({status}): {errors}", self.name);
@@ -210,17 +210,4 @@ impl Drop for Recorder {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// Runs a command to its end with this standard input and returns its standard output; it must succeed.
-pub fn piped(command: &mut Command, input: &[u8]) -> Vec<u8> {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
-    let mut stdin = child.stdin.take().expect("it is piped");
-    let input = input.to_vec();
-    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().expect("it ends");
-    feeder.join().expect("the feeder does not panic");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
 }

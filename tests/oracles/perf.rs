@@ -10,16 +10,16 @@ const SEPARATOR: &str = "\x01";
 
 /// One row of `perf report`.
 #[derive(Debug, PartialEq)]
-pub struct Row {
+pub(crate) struct Row {
     /// Share with callees, in percent, where it was asked for.
-    pub children: Option<f64>,
-    pub samples: u64,
-    pub module: String,
-    pub symbol: String,
+    pub(crate) children: Option<f64>,
+    pub(crate) samples: u64,
+    pub(crate) module: String,
+    pub(crate) symbol: String,
 }
 
 /// Samples in each function itself, by `perf report --no-children --no-inline --stdio -n`.
-pub fn self_counts(data: &Path) -> Counts {
+pub(crate) fn self_counts(data: &Path) -> Counts {
     let mut counts = Counts::default();
     for row in report(data, &["--no-children", "-F", "sample,dso,sym"], false) {
         counts.add(&row.module, &row.symbol, row.samples);
@@ -28,7 +28,7 @@ pub fn self_counts(data: &Path) -> Counts {
 }
 
 /// Each function with its callees, by `perf report --children`.
-pub fn with_children(data: &Path) -> Vec<Row> {
+pub(crate) fn with_children(data: &Path) -> Vec<Row> {
     report(data, &["--children", "-F", "overhead_children,sample,dso,sym"], true)
 }
 
@@ -64,7 +64,7 @@ fn parsed(text: &str, children: bool) -> Vec<Row> {
 }
 
 /// The text of `perf script --no-inline`.
-pub fn script(data: &Path) -> Vec<u8> {
+pub(crate) fn script(data: &Path) -> Vec<u8> {
     let output = Command::new("perf").args(["script", "--no-inline", "-i"]).arg(data).stdin(Stdio::null()).output();
     let output = output.expect("perf starts");
     assert!(output.status.success(), "perf script: {}", String::from_utf8_lossy(&output.stderr));
@@ -72,7 +72,7 @@ pub fn script(data: &Path) -> Vec<u8> {
 }
 
 /// `perf record` at this frequency, with call chains by frame pointers, into `data`; what to record is added to it.
-pub fn record(data: &Path, frequency: u32) -> Command {
+pub(crate) fn record(data: &Path, frequency: u32) -> Command {
     let mut command = Command::new("perf");
     command.args(["record", "-q", "-g", "-F", &frequency.to_string(), "-o"]).arg(data);
     command

@@ -59,16 +59,6 @@ impl Recorded {
         burnmark_in(self.path(), &["convert", "burnmark.pb.gz", "-o", "out.folded"]).ok();
         std::fs::read_to_string(self.path().join("out.folded")).expect("it was written")
     }
-
-    /// Nanoseconds by the last two words before the number.
-    fn nanoseconds(&self) -> BTreeMap<(&str, &str), f64> {
-        let mut sums = BTreeMap::new();
-        for line in &self.truth {
-            let [.., caller, function, ns] = line.as_slice() else { panic!("unexpected line: {line:?}") };
-            *sums.entry((caller.as_str(), function.as_str())).or_default() += number(ns);
-        }
-        sums
-    }
 }
 
 /// A ranking by total.
