@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use burnmark_model::Profile;
+use burnmark_model::{Profile, Sample};
 use proptest::prelude::*;
 use regex::Regex;
 
@@ -342,4 +342,17 @@ fn cut_nodes_say_how_much_is_missing() {
         let deepest = tree.nodes.last().expect("nodes");
         assert_eq!((deepest.depth, deepest.self_value, deepest.cut.value, deepest.cut.levels), (30, 0, 1, 70));
     }
+}
+
+/// Formats that merge equal stacks have fewer entries than samples, and the count is what people are told.
+#[test]
+fn samples_are_counted_not_entries() {
+    let mut profile = chain(3, 1, 3);
+    let stack = profile.samples.get(0).stack;
+    profile.samples.push(Sample { stack, time_ns: Some(5), ..Sample::default() }, &[40]).expect("small values");
+    let summary = summarize(&profile, 0).expect("valid");
+    assert_eq!((summary.samples, summary.duration_ns), (43, None));
+    assert_eq!(rank(&profile, &RankOptions::default()).expect("valid").samples, 43);
+    profile.value_types[0].name = "cycles".to_owned();
+    assert_eq!(summarize(&profile, 0).expect("valid").samples, 4);
 }

@@ -7,7 +7,7 @@ use burnmark_model::{Profile, ValueType};
 use crate::Error;
 use crate::links::{Links, Step};
 use crate::place::{MergeBy, Place, Places};
-use crate::weights::{Weights, share};
+use crate::weights::{Weights, sample_count, share};
 
 /// What to sort by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub struct Ranking<'p> {
     pub total: i64,
     /// What shares are shares of: the sum of absolute values, which is the total unless some are negative.
     pub base: i64,
-    /// How many samples there are, of any value.
+    /// How many samples there are, of any value: the sum of `samples/count` where there is one.
     pub samples: usize,
     /// What it is sorted by.
     pub by: RankBy,
@@ -114,7 +114,7 @@ pub fn rank<'p>(profile: &'p Profile, options: &RankOptions) -> Result<Ranking<'
         value_type: &profile.value_types[options.value],
         total: weights.sum,
         base: weights.base,
-        samples: profile.samples.len(),
+        samples: sample_count(profile),
         by: options.by,
         merge_by: options.merge_by,
         rows,

@@ -6,7 +6,7 @@ use burnmark_model::{Profile, StringId, ValueType};
 use foldhash::fast::RandomState;
 
 use crate::Error;
-use crate::weights::{check_column, share, share_base};
+use crate::weights::{check_column, sample_count, share, share_base};
 
 /// The sum of a value type.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub struct UnsymbolizedModule<'p> {
 /// What a profile holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary<'p> {
-    /// How many samples.
+    /// How many samples: the sum of `samples/count` where there is one.
     pub samples: usize,
     /// How long was recorded for: as the input says, else from the first to the last sample.
     pub duration_ns: Option<i64>,
@@ -65,10 +65,13 @@ pub struct Summary<'p> {
 /// When there is no such value type.
 pub fn summarize(profile: &Profile, value: usize) -> Result<Summary<'_>, Error> {
     check_column(profile, value)?;
-    let samples = profile.samples.len();
+    let samples = sample_count(profile);
     let meta = &profile.meta;
     let (threads, processes) = threads_and_processes(profile);
-    let from_times = || profile.samples.time_range().map(|(first, last)| last.saturating_sub(first));
+    let from_times = || {
+        let range = profile.samples.time_range();
+        range.map(|(first, last)| last.saturating_sub(first)).filter(|ns| *ns > 0)
+    };
     let complete = meta.complete_stacks.filter(|_| samples > 0);
     Ok(Summary {
         samples,

@@ -73,3 +73,13 @@ pub(crate) fn check_column(profile: &Profile, column: usize) -> Result<(), Error
     let available = profile.value_types.len();
     if column < available { Ok(()) } else { Err(Error::NoSuchValue { wanted: column, available }) }
 }
+
+/// How many samples a profile stands for. Formats that merge equal stacks (folded, pprof) say it in a value of their
+/// own, and have fewer entries than samples.
+pub(crate) fn sample_count(profile: &Profile) -> usize {
+    let counts = profile.value_types.iter().position(|value| value.name == "samples" && value.unit == "count");
+    counts
+        .map(|column| profile.samples.total(column) / i64::from(profile.value_types[column].denominator.max(1)))
+        .and_then(|count| usize::try_from(count).ok())
+        .unwrap_or(profile.samples.len())
+}

@@ -109,7 +109,7 @@ pub(crate) fn nasty() -> Profile {
     meta.event = Some("cpu-clock".to_owned());
     meta.duration_ns = Some(5_012_000_000);
     meta.lost = Some(3);
-    meta.complete_stacks = Some(20);
+    meta.complete_stacks = Some(590);
     meta.notes = vec!["cpu-clock cannot fire while interrupts are off".to_owned()];
     meta.other.insert("odd|key".to_owned(), "value".to_owned());
     builder.profile

@@ -11,7 +11,7 @@ mod svg;
 
 use std::io::Write;
 
-use burnmark_analysis::{CallTree, Direction, MergeBy, Roots, TreeOptions};
+use burnmark_analysis::{CallTree, Direction, MergeBy, Roots, TreeOptions, summarize};
 use burnmark_model::Profile;
 use inferno::flamegraph::color::{BackgroundColor, BasicPalette, Palette};
 use inferno::flamegraph::{self, Options, TextTruncateDirection};
@@ -99,7 +99,7 @@ pub fn flame(profile: &Profile, options: &FlameOptions, out: &mut dyn Write) -> 
     let scale = Scale::new(tree.value_type, i64::try_from(plan.total).unwrap_or(i64::MAX));
     let subtitle = match &options.subtitle {
         Some(subtitle) => subtitle.clone(),
-        None => subtitle(profile, &tree, &plan, &scale),
+        None => subtitle(summarize(profile, options.value)?.samples, &tree, &plan, &scale),
     };
     let lines = plan.lines();
     let mut drawing = Vec::new();
@@ -136,8 +136,8 @@ fn inferno_options(options: &FlameOptions, subtitle: &str) -> Options<'static> {
 }
 
 /// What was measured, and what the colours mean, as far as they occur.
-fn subtitle(profile: &Profile, tree: &CallTree<'_>, plan: &Plan<'_>, scale: &Scale) -> String {
-    let samples = crate::numbers::counted(profile.samples.len(), "sample", "samples");
+fn subtitle(samples: usize, tree: &CallTree<'_>, plan: &Plan<'_>, scale: &Scale) -> String {
+    let samples = crate::numbers::counted(samples, "sample", "samples");
     let value = tree.value_type;
     let mut parts = vec![match value.unit.as_str() {
         "count" if value.name == "samples" => samples,
