@@ -90,7 +90,10 @@ impl<'a> Elf<'a> {
         let code: Vec<_> = self.file.sections().filter(|section| is_code(section.flags())).map(|s| s.index()).collect();
         let function = |symbol: object::Symbol<'a, 'f>| {
             let in_code = symbol.section_index().is_some_and(|section| code.contains(&section));
-            let name = symbol.name_bytes().ok().filter(|name| !name.is_empty())?;
+            let name = without_version(symbol.name_bytes().ok()?);
+            if name.is_empty() {
+                return None;
+            }
             let wanted = match symbol.kind() {
                 object::SymbolKind::Text => !symbol.is_undefined(),
                 // Labels of assembly; those with `$` tell code from data on ARM.
@@ -119,4 +122,9 @@ impl<'a> Elf<'a> {
         symbols.extend(super::plt::symbols(&self.file));
         SymbolTable::new(symbols, self.code_end())
     }
+}
+
+/// `read` of `read@@GLIBC_2.2.5`: linkers write the version into the names of `.symtab`.
+fn without_version(name: &[u8]) -> &[u8] {
+    name.split(|byte| *byte == b'@').next().unwrap_or(name)
 }

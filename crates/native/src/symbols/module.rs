@@ -60,11 +60,13 @@ pub(crate) fn symbolize(module: &ModuleRow, requests: &[Request], wanted: Wanted
     };
     match module.kind {
         CodeKind::File => match open(module, wanted.finder) {
-            Ok(file) => with_image(module, file.bytes(), requests, wanted).unwrap_or_else(|| missing(NO_ELF.into())),
+            Ok(file) => debug::guarded(|| with_image(module, file.bytes(), requests, wanted))
+                .unwrap_or_else(|| missing("the file is damaged".into())),
             Err(reason) => missing(reason),
         },
         CodeKind::Vdso => match vdso::image(module) {
-            Some(image) => with_image(module, &image, requests, wanted).unwrap_or_else(|| missing(NO_ELF.into())),
+            Some(image) => debug::guarded(|| with_image(module, &image, requests, wanted))
+                .unwrap_or_else(|| missing(NO_ELF.into())),
             None => {
                 missing("this process's vdso is of another kind, and that of the recorded one can't be read".into())
             }
@@ -214,6 +216,16 @@ impl Image<'_> {
     }
 }
 
+impl Image<'_> {
+    /// Whether the symbol names the function better than the debug information does: that may have the plain name only
+    /// where the linker's tells namespace and types; or of several names the one that is not meant to be seen
+    /// (`__GI___libc_read`). Names of clones (`f.part.0`) are not better: they would tear a function apart.
+    fn is_better(&self, symbol: &Symbol<'_>, name: Option<&[u8]>) -> bool {
+        let Some(name) = name else { return true };
+        !is_mangled(name) && (is_mangled(symbol.name) || self.table.is_alias(symbol.address, name))
+    }
+}
+
 struct Worker<'a> {
     image: &'a Image<'a>,
     lookup: Option<Lookup<'a>>,
@@ -240,9 +252,8 @@ impl Worker<'_> {
             let starts_thread = functions.is_empty() && self.image.starts.as_ref().is_some_and(starts);
             return Located { address, functions, starts_thread };
         };
-        // Debug information may lack the name, or have the plain one only where the linker's tells namespace and types.
-        if let Some(symbol) = symbol.filter(|symbol| is_mangled(symbol.name))
-            && !outermost.name.as_deref().is_some_and(is_mangled)
+        if let Some(symbol) = symbol
+            && self.image.is_better(&symbol, outermost.name.as_deref())
         {
             outermost.name = Some(symbol.name.to_vec().into());
         }

@@ -8,6 +8,7 @@
 use gimli::{BaseAddresses, EhFrame, EhFrameHdr, EndianSlice, RunTimeEndian, UnwindSection};
 use object::{Object, ObjectSection};
 
+use super::debug::guarded;
 use super::elf::Elf;
 use super::table::SymbolTable;
 
@@ -51,7 +52,7 @@ impl<'a> Starts<'a> {
 
     /// Whether threads start in the function that holds this address.
     pub(super) fn contain(&self, address: u64) -> bool {
-        self.look(address).unwrap_or(false)
+        guarded(|| self.look(address)).unwrap_or(false)
     }
 
     fn look(&self, address: u64) -> Option<bool> {

@@ -24,6 +24,8 @@ pub(crate) enum Binding {
 #[derive(Debug, Default)]
 pub(crate) struct SymbolTable<'a> {
     symbols: Vec<Symbol<'a>>,
+    /// Addresses and names of those that weren't chosen, sorted by address.
+    aliases: Vec<(u64, &'a [u8])>,
     /// For each symbol the highest end of it and those before: how far back one may reach.
     highest_end: Vec<u64>,
 }
@@ -32,7 +34,14 @@ impl<'a> SymbolTable<'a> {
     /// `limit` is where code ends: the end of a last symbol without size.
     pub(crate) fn new(mut symbols: Vec<Symbol<'a>>, limit: u64) -> Self {
         symbols.sort_unstable_by(|a, b| a.address.cmp(&b.address).then_with(|| rank(b).cmp(&rank(a))));
-        symbols.dedup_by_key(|symbol| symbol.address);
+        let mut aliases = Vec::new();
+        symbols.dedup_by(|later, best| {
+            let is_alias = later.address == best.address;
+            if is_alias {
+                aliases.push((later.address, later.name));
+            }
+            is_alias
+        });
         for index in 0..symbols.len() {
             if symbols[index].size == 0 {
                 let end = symbols.get(index + 1).map_or(limit, |next| next.address);
@@ -45,7 +54,7 @@ impl<'a> SymbolTable<'a> {
             highest
         });
         let highest_end = highest_end.collect();
-        Self { symbols, highest_end }
+        Self { symbols, aliases, highest_end }
     }
 
     /// The innermost symbol that covers the address.
@@ -65,9 +74,16 @@ impl<'a> SymbolTable<'a> {
         None
     }
 
+    /// Whether `name` is another name for the code that starts at `address`.
+    pub(crate) fn is_alias(&self, address: u64, name: &[u8]) -> bool {
+        let first = self.aliases.partition_point(|alias| alias.0 < address);
+        self.aliases[first..].iter().take_while(|alias| alias.0 == address).any(|alias| alias.1 == name)
+    }
+
     /// The address of a symbol with this name.
     pub(crate) fn address_of(&self, name: &[u8]) -> Option<u64> {
-        self.symbols.iter().find(|symbol| symbol.name == name).map(|symbol| symbol.address)
+        let chosen = self.symbols.iter().map(|symbol| (symbol.address, symbol.name));
+        chosen.chain(self.aliases.iter().copied()).find(|symbol| symbol.1 == name).map(|symbol| symbol.0)
     }
 }
 
@@ -101,6 +117,8 @@ mod tests {
         assert_eq!(table.find(0x10f).unwrap().name, b"global");
         assert_eq!(table.find(0x110), None);
         assert_eq!(table.find(0xff), None);
+        assert!(table.is_alias(0x100, b"weak") && !table.is_alias(0x100, b"global") && !table.is_alias(0x101, b"weak"));
+        assert_eq!((table.address_of(b"weak"), table.address_of(b"none")), (Some(0x100), None));
     }
 
     #[test]

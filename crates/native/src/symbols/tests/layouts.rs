@@ -309,3 +309,25 @@ fn threads_start_in_a_stripped_c_library() {
     });
     assert_eq!(found.collect::<Vec<_>>(), [("main", true), ("puts", false), ("thread", true)]);
 }
+
+/// Of the names of one function, the one that perf shows, whether debug information is there or not.
+#[test]
+fn names_of_the_c_library_are_those_that_are_exported() {
+    let maps = std::fs::read("/proc/self/maps").unwrap();
+    let map = parse_maps(&maps).find(|map| map.path.ends_with(b"/libc.so.6")).expect("tests link glibc");
+    let path = PathBuf::from(std::str::from_utf8(map.path).unwrap());
+    let headers = Headers::of(&path);
+    let symbols = output("nm", &["-D", "--defined-only", path.to_str().unwrap()]);
+    for name in ["read", "fread", "malloc", "memmove"] {
+        let versioned = format!(" {name}@@");
+        let line = symbols.lines().find(|line| line.contains(&versioned)).unwrap();
+        if line.contains(" i ") {
+            // An indirect function: what it resolves to has names of its own.
+            continue;
+        }
+        let address = u64::from_str_radix(line.split(' ').next().unwrap(), 16).unwrap();
+        let found = run(&row(&path), &[Request { address: headers.offset(address) + 1, is_return: false }]);
+        let shown = found.located[0].functions.first().map(|named| named.name.shown.to_string()).unwrap();
+        assert!(!shown.starts_with("__GI_") && shown.contains(name) && !shown.contains('@'), "{name}: {shown}");
+    }
+}
