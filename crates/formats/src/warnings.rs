@@ -14,10 +14,15 @@ pub(crate) struct Warnings {
 impl Warnings {
     /// Counts a warning. Texts are compared, so they hold nothing that differs from place to place.
     pub(crate) fn add(&mut self, message: &str, position: Option<Position>) {
+        self.add_many(message, position, 1);
+    }
+
+    /// Counts a warning this many times; none is none.
+    pub(crate) fn add_many(&mut self, message: &str, position: Option<Position>, count: u64) {
         if let Some(warning) = self.list.iter_mut().find(|warning| warning.message == message) {
-            warning.count += 1;
-        } else if self.list.len() < MAX_DIFFERENT {
-            self.list.push(Warning { message: message.to_owned(), position, count: 1 });
+            warning.count += count;
+        } else if self.list.len() < MAX_DIFFERENT && count > 0 {
+            self.list.push(Warning { message: message.to_owned(), position, count });
         }
     }
 

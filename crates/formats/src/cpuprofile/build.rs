@@ -22,9 +22,9 @@ pub(super) fn build(mut raw: Raw, mut budget: Budget) -> Result<Parsed, Error> {
     link(&mut raw)?;
     check_cycles(&raw)?;
     let times = times(&mut raw)?;
-    let (start, end) = bounds(&raw, times.as_ref().and_then(|times| times.first().copied()));
+    let bounds = bounds(&raw, times.as_ref().and_then(|times| times.taken.first().copied()));
     let mut meta = std::mem::take(&mut raw.profile.meta);
-    meta.duration_ns = end.zip(start).and_then(|(end, start)| end.checked_sub(start)).filter(|length| *length >= 0);
+    meta.duration_ns = duration(bounds, times.as_ref());
     let strings = std::mem::take(&mut raw.profile.strings);
     let has_time = times.is_some() || meta.duration_ns.is_some();
     let mut value_types = vec![ValueType::samples()];
@@ -36,7 +36,8 @@ pub(super) fn build(mut raw: Raw, mut budget: Budget) -> Result<Parsed, Error> {
     if builder.raw.samples.is_empty() {
         builder.add_hits()?;
     } else {
-        builder.add_samples(times, start, end)?;
+        let times = times.unwrap_or_else(|| untimed(bounds, builder.raw.samples.len()));
+        builder.add_samples(&times)?;
     }
     builder.profile.default_value = builder.profile.value_types.len() - 1;
     Ok(Parsed { profile: builder.profile, warnings: builder.raw.warnings.into_vec() })
@@ -95,11 +96,17 @@ fn check_cycles(raw: &Raw) -> Result<(), Error> {
     Ok(())
 }
 
-/// When the samples were taken, in nanoseconds.
-fn times(raw: &mut Raw) -> Result<Option<Vec<i64>>, Error> {
+/// When samples were taken and how long they lasted, in nanoseconds.
+struct Times {
+    taken: Vec<i64>,
+    lengths: Vec<i64>,
+}
+
+/// Puts samples in order by time.
+fn times(raw: &mut Raw) -> Result<Option<Times>, Error> {
     let position = Position::Byte(raw.samples_position);
     let too_large = || Error::malformed(Format::Cpuprofile, position, "its times do not fit 63 bits of nanoseconds");
-    let mut times = match (raw.timestamps.take(), raw.deltas.take()) {
+    let mut taken = match (raw.timestamps.take(), raw.deltas.take()) {
         (Some(timestamps), _) if !timestamps.is_empty() => timestamps,
         (_, Some(mut deltas)) => {
             let mut time = (raw.start.unwrap_or(0.0) * if raw.is_nested { 1e6 } else { 1.0 }) as i64;
@@ -114,27 +121,42 @@ fn times(raw: &mut Raw) -> Result<Option<Vec<i64>>, Error> {
     if raw.samples.is_empty() {
         return Ok(None);
     }
-    if times.len() != raw.samples.len() {
-        let what = "there are not as many times as samples: those that lack the other are left out";
-        raw.warnings.add(what, Some(position));
-        times.truncate(raw.samples.len());
-        raw.samples.truncate(times.len());
-    }
-    for time in &mut times {
+    for time in &mut taken {
         *time = time.checked_mul(1000).ok_or_else(too_large)?;
     }
-    let backwards = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
-    if backwards > 0 {
-        for _ in 0..backwards {
-            raw.warnings
-                .add("a sample is older than the one before it: samples were put in order by time", Some(position));
-        }
-        let mut order: Vec<u32> = (0..times.len() as u32).collect();
-        order.sort_by_key(|index| times[*index as usize]);
-        raw.samples = order.iter().map(|index| raw.samples[*index as usize]).collect();
-        times = order.iter().map(|index| times[*index as usize]).collect();
+    // One more time than samples tells when the last one ended.
+    let ended = if taken.len() == raw.samples.len() + 1 { taken.pop() } else { None };
+    if taken.len() != raw.samples.len() {
+        let what = "there are not as many times as samples: those that lack the other are left out";
+        raw.warnings.add(what, Some(position));
+        taken.truncate(raw.samples.len());
+        raw.samples.truncate(taken.len());
     }
-    Ok(Some(times))
+    let backwards = taken.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    if backwards > 0 {
+        let what = "a sample is older than the one before it: samples were put in order by time";
+        raw.warnings.add_many(what, Some(position), backwards as u64);
+        let mut order: Vec<u32> = (0..taken.len() as u32).collect();
+        order.sort_by_key(|index| taken[*index as usize]);
+        raw.samples = order.iter().map(|index| raw.samples[*index as usize]).collect();
+        taken = order.iter().map(|index| taken[*index as usize]).collect();
+    }
+    let (_, end) = bounds(raw, taken.first().copied());
+    let lengths = lengths(&taken, ended, end);
+    Ok(Some(Times { taken, lengths }))
+}
+
+/// How long samples last: until the next one, and the last as long as the others on average if its end is not known.
+fn lengths(taken: &[i64], ended: Option<i64>, end: Option<i64>) -> Vec<i64> {
+    let mut lengths: Vec<i64> = taken.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+    let until = |end: Option<i64>, last: i64| end.map_or(0, |end| end.saturating_sub(last).max(0));
+    match taken {
+        [] => {}
+        [.., last] if ended.is_some() => lengths.push(until(ended, *last)),
+        [only] => lengths.push(until(end, *only)),
+        [first, .., last] => lengths.push(last.saturating_sub(*first) / (taken.len() as i64 - 1)),
+    }
+    lengths
 }
 
 /// Start and end in nanoseconds. Files with a nested tree usually have them in seconds, the others in microseconds.
@@ -146,6 +168,14 @@ fn bounds(raw: &Raw, first_ns: Option<i64>) -> (Option<i64>, Option<i64>) {
     let scale = if microseconds { 1e3 } else { 1e9 };
     let nanos = |time: Option<f64>| time.map(|time| (time * scale).round() as i64);
     (nanos(raw.start), nanos(raw.end))
+}
+
+/// How long it was recorded for. Whole seconds are too coarse for short profiles: samples tell better then.
+fn duration(bounds: (Option<i64>, Option<i64>), times: Option<&Times>) -> Option<i64> {
+    let (start, end) = bounds;
+    let said = end.zip(start).and_then(|(end, start)| end.checked_sub(start)).filter(|length| *length >= 0);
+    let seen = times.and_then(|times| times.taken.last()?.checked_sub(*times.taken.first()?));
+    said.filter(|said| seen.is_none_or(|seen| *said >= seen))
 }
 
 /// What makes functions the same, but for the column: name, script, line.
@@ -172,12 +202,8 @@ impl Builder {
         Self { raw, profile, from_one, functions, columns, done, pending: Vec::new() }
     }
 
-    fn add_samples(&mut self, times: Option<Vec<i64>>, start: Option<i64>, end: Option<i64>) -> Result<(), Error> {
+    fn add_samples(&mut self, times: &Times) -> Result<(), Error> {
         let thread = self.thread();
-        let lengths = match &times {
-            Some(times) => lengths(times, end),
-            None => shares(start, end, self.raw.samples.len()),
-        };
         let mut ticks: Vec<usize> = self.raw.nodes.iter().map(|node| node.ticks.start).collect();
         let mut before = None;
         for (index, id) in std::mem::take(&mut self.raw.samples).into_iter().enumerate() {
@@ -188,7 +214,7 @@ impl Builder {
                 );
                 let frame = self.profile.frames.intern(UNKNOWN);
                 before = Some(self.profile.push_frame(None, frame));
-                self.push(before, thread, times.as_ref().map(|times| times[index]), &lengths, index)?;
+                self.push(before, thread, times, index)?;
                 continue;
             };
             let stack = if self.is_gc(node) {
@@ -200,7 +226,7 @@ impl Builder {
                 before = self.stack_at(node, line);
                 before
             };
-            self.push(stack, thread, times.as_ref().map(|times| times[index]), &lengths, index)?;
+            self.push(stack, thread, times, index)?;
         }
         Ok(())
     }
@@ -209,12 +235,11 @@ impl Builder {
         &mut self,
         stack: Option<StackId>,
         thread: Option<ThreadId>,
-        time_ns: Option<i64>,
-        lengths: &[i64],
+        times: &Times,
         index: usize,
     ) -> Result<(), Error> {
-        let values = [1, lengths.get(index).copied().unwrap_or(0)];
-        let sample = Sample { stack, thread, time_ns, labels: None };
+        let values = [1, times.lengths[index]];
+        let sample = Sample { stack, thread, time_ns: times.taken.get(index).copied(), labels: None };
         let pushed = self.profile.samples.push(sample, &values[..self.profile.value_types.len()]);
         pushed.map_err(|overflow| Error::overflow(&self.profile.value_types, overflow))
     }
@@ -354,20 +379,9 @@ fn next_line(ticks: &mut [(u32, i64)], node: &Node, at: &mut usize) -> u32 {
     0
 }
 
-/// How long samples last: until the next one, and the last as long as the others on average.
-fn lengths(times: &[i64], end: Option<i64>) -> Vec<i64> {
-    let mut lengths: Vec<i64> = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
-    match times {
-        [] => {}
-        [only] => lengths.push(end.map_or(0, |end| end.saturating_sub(*only).max(0))),
-        [first, .., last] => lengths.push(last.saturating_sub(*first) / (times.len() as i64 - 1)),
-    }
-    lengths
-}
-
-/// How long samples without times last: the same share each.
-fn shares(start: Option<i64>, end: Option<i64>, samples: usize) -> Vec<i64> {
+/// Samples without times last the same share each.
+fn untimed((start, end): (Option<i64>, Option<i64>), samples: usize) -> Times {
     let duration = end.zip(start).map_or(0, |(end, start)| end.saturating_sub(start).max(0));
     let until = |index: usize| (i128::from(duration) * index as i128 / samples.max(1) as i128) as i64;
-    (0..samples).map(|index| until(index + 1) - until(index)).collect()
+    Times { taken: Vec::new(), lengths: (0..samples).map(|index| until(index + 1) - until(index)).collect() }
 }

@@ -104,9 +104,7 @@ pub(super) fn parse(input: impl Read, budget: &mut Budget) -> Result<Raw, Error>
     let Parser { json, mut raw, .. } = parser;
     if let Some((position, count)) = json.lossy {
         let what = "a text is not proper UTF-8 or UTF-16: what can't be shown is replaced by U+FFFD";
-        for _ in 0..count.min(1 << 20) {
-            raw.warnings.add(what, Some(burnmark_model::Position::Byte(position)));
-        }
+        raw.warnings.add_many(what, Some(burnmark_model::Position::Byte(position)), count);
     }
     Ok(raw)
 }

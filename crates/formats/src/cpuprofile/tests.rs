@@ -215,6 +215,16 @@ fn old_nested_trees_count_lines_from_one_unless_the_root_says_otherwise() {
 }
 
 #[test]
+fn one_more_time_than_samples_ends_the_last_one() {
+    let text = r#"{"head":{"functionName":"f","id":1,"lineNumber":0},"startTime":2,"endTime":2,"samples":[1,1],
+        "timestamps":[2000000,2000300,2000350]}"#;
+    let parsed = read(text).unwrap();
+    assert_eq!(stacks(&parsed), ["f 1/300000 @2000000000", "f 1/50000 @2000300000"]);
+    // Whole seconds say less than the samples do.
+    assert_eq!((parsed.warnings.len(), parsed.profile.meta.duration_ns), (0, None));
+}
+
+#[test]
 fn old_nested_trees_may_be_100_000_deep() {
     let depth = 100_000;
     let mut text = String::from(r#"{"head":"#);
