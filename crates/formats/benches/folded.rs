@@ -41,7 +41,7 @@ fn shuffled_text(sorted: &[u8]) -> Vec<u8> {
     let hash =
         |line: &[u8]| line.iter().fold(0u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     let mut lines: Vec<&[u8]> = sorted.split_inclusive(|byte| *byte == b'\n').collect();
-    lines.sort_by_key(|line| hash(line));
+    lines.sort_by_cached_key(|line| hash(line));
     lines.concat()
 }
 

@@ -66,7 +66,7 @@ type Compressed = BufReader<Raw>;
 const BUFFER: usize = 128 << 10;
 
 enum Decoder {
-    Gzip(GzDecoder<Compressed>),
+    Gzip(Box<GzDecoder<Compressed>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, Compressed>>),
     /// The end was reached, or an error was given out.
     Done,
@@ -85,7 +85,7 @@ impl Decompressed {
     pub(crate) fn new(source: Source, compression: Compression, limit: u64) -> io::Result<Self> {
         let source = BufReader::with_capacity(BUFFER, Raw { source, count: 0, failed: false });
         let decoder = match compression {
-            Compression::Gzip => Decoder::Gzip(GzDecoder::new(source)),
+            Compression::Gzip => Decoder::Gzip(Box::new(GzDecoder::new(source))),
             Compression::Zstd => Decoder::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(source)?)),
         };
         Ok(Self { decoder, compression, produced: 0, limit })
@@ -113,7 +113,7 @@ impl Decompressed {
             };
             let mut source = decoder.into_inner();
             let next = skip_zeros(&mut source)?;
-            self.decoder = Decoder::Gzip(GzDecoder::new(source));
+            self.decoder = Decoder::Gzip(Box::new(GzDecoder::new(source)));
             match next {
                 Some(0x1f) => {}
                 Some(_) => {

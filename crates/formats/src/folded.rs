@@ -28,7 +28,8 @@ use burnmark_model::{Parsed, Position};
 use self::line::{Line, parse_line};
 use self::tree::Tree;
 pub(crate) use self::write::write;
-use crate::blocks::LineBlocks;
+use crate::blocks::{BlockStart, LineBlocks};
+use crate::budget::Budget;
 use crate::{Error, Format, Input, ReadOptions};
 
 /// The key in [`burnmark_model::Meta::other`] of profiles whose frames had suffixes for their kind.
@@ -37,8 +38,12 @@ const ANNOTATED: &str = "folded.annotated";
 /// Bytes a worker parses at a time: 128 KiB to 4 MiB are equally fast.
 const BLOCK: usize = 512 << 10;
 
-/// Inputs below this are read faster by one thread than by several that have to be put together.
-const ONE_THREAD: u64 = 4 << 20;
+/// Inputs below this are read faster by one thread than by several, each of which has to learn the names and stacks
+/// anew: measured with 108 MB.
+const ONE_THREAD: u64 = 128 << 20;
+
+/// How deep a stack may be: ten times what the deepest recursions of real programs are.
+const MAX_DEPTH: usize = 1 << 20;
 
 /// How many comments are kept as metadata.
 const MAX_COMMENTS: usize = 32;
@@ -102,17 +107,17 @@ pub(crate) fn read(input: Input, options: &ReadOptions) -> Result<Parsed, Error>
         threads => threads,
     };
     let blocks = LineBlocks::new(input.into_reader(options), Format::Folded, BLOCK);
-    read_blocks(blocks, threads)
+    read_blocks(blocks, threads, options.max_decompressed)
 }
 
-fn read_blocks(blocks: LineBlocks, threads: usize) -> Result<Parsed, Error> {
+fn read_blocks(blocks: LineBlocks, threads: usize, max_decompressed: u64) -> Result<Parsed, Error> {
     let blocks = Mutex::new(blocks);
     let workers = if threads == 1 {
-        vec![read_part(&blocks)]
+        vec![read_part(&blocks, max_decompressed)]
     } else {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| Error::Io(std::io::Error::other(error)))?;
-        pool.broadcast(|_| read_part(&blocks))
+        pool.broadcast(|_| read_part(&blocks, max_decompressed))
     };
     let mut parts = Vec::with_capacity(workers.len());
     let mut first_error: Option<Failure> = None;
@@ -176,14 +181,15 @@ struct Failure {
     error: Error,
 }
 
-fn read_part(blocks: &Mutex<LineBlocks>) -> Result<Part, Failure> {
+fn read_part(blocks: &Mutex<LineBlocks>, max_decompressed: u64) -> Result<Part, Failure> {
     let mut part = Part::default();
+    let mut budget = Budget::new(Format::Folded, max_decompressed);
     let mut block = Vec::new();
     loop {
         let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).next(&mut block);
         match next {
             Ok(Some(start)) => {
-                if let Err(failure) = part.read_block(&block, start.offset, start.line) {
+                if let Err(failure) = part.read_block(&block, start, &mut budget) {
                     blocks.lock().unwrap_or_else(PoisonError::into_inner).stop();
                     return Err(failure);
                 }
@@ -195,25 +201,35 @@ fn read_part(blocks: &Mutex<LineBlocks>) -> Result<Part, Failure> {
 }
 
 impl Part {
-    fn read_block(&mut self, block: &[u8], offset: u64, first_line: u64) -> Result<(), Failure> {
+    fn read_block(&mut self, block: &[u8], at: BlockStart, budget: &mut Budget) -> Result<(), Failure> {
         let all_utf8 = std::str::from_utf8(block).is_ok();
         let mut start = 0;
-        let mut number = first_line;
+        let mut held = self.tree.memory();
         let ends = memchr::memchr_iter(b'\n', block).chain((block.last() != Some(&b'\n')).then_some(block.len()));
-        for end in ends {
+        for (number, end) in (at.line..).zip(ends) {
             let line = &block[start..end];
-            self.read_line(line, offset + start as u64, number)?;
+            let offset = at.offset + start as u64;
+            self.read_line(line, offset, number)?;
+            let holds = self.tree.memory();
+            budget.take(holds - held, offset).map_err(|error| Failure { line: number, error })?;
+            held = holds;
             if !all_utf8 && std::str::from_utf8(line).is_err() {
                 self.not_utf8.met(number);
             }
             start = end + 1;
-            number += 1;
         }
         Ok(())
     }
 
     fn read_line(&mut self, line: &[u8], offset: u64, number: u64) -> Result<(), Failure> {
+        let malformed = |message: String| {
+            let error = Error::malformed(Format::Folded, Position::Line(number), message);
+            Err(Failure { line: number, error })
+        };
         match parse_line(line) {
+            Line::Counted(stack, _) if stack.len() > MAX_DEPTH && depth(stack) > MAX_DEPTH => {
+                return malformed(format!("the stack has more than {MAX_DEPTH} frames"));
+            }
             Line::Counted(stack, count) => {
                 self.tree.add(stack, count, offset);
                 self.decimals = self.decimals.max(count.decimals);
@@ -230,13 +246,16 @@ impl Part {
             }
             Line::Blank | Line::Comment(_) => {}
             Line::TooLarge => {
-                let message = "the count is beyond 63 bits: correct the line or take it out";
-                let error = Error::malformed(Format::Folded, Position::Line(number), message);
-                return Err(Failure { line: number, error });
+                return malformed("the count is beyond 63 bits: correct the line or take it out".into());
             }
         }
         Ok(())
     }
+}
+
+/// How many frames a stack has.
+fn depth(stack: &[u8]) -> usize {
+    memchr::memchr_iter(b';', stack).count() + 1
 }
 
 #[cfg(test)]

@@ -53,31 +53,6 @@ impl Input {
             Self::Bytes(bytes) => Box::new(Cursor::new(bytes)),
         }
     }
-
-    /// The whole input in memory, for formats that can't be read otherwise. For inputs as [`open`] returns them.
-    ///
-    /// Memory grows with what is there, never ahead of it, up to [`ReadOptions::max_decompressed`].
-    pub(crate) fn into_bytes(self, options: &ReadOptions) -> Result<Vec<u8>, Error> {
-        let limit = options.max_decompressed;
-        let mut bytes = Vec::new();
-        match self {
-            Self::Bytes(bytes) => return Ok(bytes),
-            // A file's length is known and real: no need to grow in steps.
-            Self::File { len, .. } if len <= limit => {
-                bytes.try_reserve_exact(usize::try_from(len).unwrap_or(usize::MAX)).map_err(out_of_memory)?;
-            }
-            _ => {}
-        }
-        self.into_reader(options).take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit {
-            return Err(Error::TooLarge { limit });
-        }
-        Ok(bytes)
-    }
-}
-
-fn out_of_memory(_: std::collections::TryReserveError) -> Error {
-    Error::Io(io::ErrorKind::OutOfMemory.into())
 }
 
 /// How much of an input's start is looked at to find its format.

@@ -54,8 +54,8 @@ pub use input::Input;
 pub struct ReadOptions {
     /// The input's format; `None` finds it by content.
     pub format: Option<Format>,
-    /// How many bytes may come out of decompression (or, for formats that must be held as a whole, out of the input).
-    /// 8 GiB by default.
+    /// How many bytes may come out of decompression; what is held of the input in memory may take an eighth of that, also
+    /// where nothing is compressed. 8 GiB by default.
     pub max_decompressed: u64,
     /// Worker threads; 0 chooses by the machine and the input's size.
     pub threads: usize,

@@ -112,7 +112,8 @@ fn damaged_data_is_an_error() {
 
 #[test]
 fn what_comes_out_of_compression_is_bounded() {
-    let text = long_text();
+    // Few stacks, many times over: what is held is bounded, too, and far less.
+    let text = TEXT.repeat(20_000);
     let limit = text.len() as u64;
     for pack in [gzip, zstd] {
         let read_up_to = |max_decompressed| {
@@ -124,8 +125,8 @@ fn what_comes_out_of_compression_is_bounded() {
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
         assert!(error.to_string().contains("--max-decompressed"), "{error}");
     }
-    // A plain text needs no bound: it is as large as the user's file, and not held in memory.
-    let options = ReadOptions { max_decompressed: 10, ..ReadOptions::default() };
+    // A plain text may be of any length: it is not held in memory.
+    let options = ReadOptions { max_decompressed: limit / 8, ..ReadOptions::default() };
     assert!(read(Input::Bytes(text), &options).is_ok());
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::WriteOptions;
 
 fn parse_in(text: &[u8], block: usize, threads: usize) -> Result<Parsed, Error> {
-    read_blocks(LineBlocks::new(Box::new(Cursor::new(text.to_vec())), Format::Folded, block), threads)
+    read_blocks(LineBlocks::new(Box::new(Cursor::new(text.to_vec())), Format::Folded, block), threads, 8 << 30)
 }
 
 #[track_caller]
@@ -224,11 +224,27 @@ fn a_line_may_not_be_longer_than_64_mib() {
         }
     }
     let source = std::io::Read::chain(&b"a 1\nb 2\n"[..], Endless);
-    let error = read_blocks(LineBlocks::new(Box::new(source), Format::Folded, BLOCK), 1).expect_err("an endless line");
+    let error =
+        read_blocks(LineBlocks::new(Box::new(source), Format::Folded, BLOCK), 1, 8 << 30).expect_err("an endless line");
     assert_eq!(
         error.to_string(),
         "line 3 is longer than 67108864 bytes: this is no folded text, or it is damaged there"
     );
+}
+
+#[test]
+fn what_is_held_is_bounded() {
+    let deep = format!("{} 1\n", "a;".repeat(MAX_DEPTH) + "a");
+    let error = parse_in(deep.as_bytes(), BLOCK, 1).expect_err("too deep");
+    assert_eq!(error.to_string(), "not valid folded at line 1: the stack has more than 1048576 frames");
+    let wide: String = (0..20_000).map(|n| format!("main;f{n} 1\n")).collect();
+    let read = |limit| {
+        let blocks = LineBlocks::new(Box::new(Cursor::new(wide.clone().into_bytes())), Format::Folded, BLOCK);
+        read_blocks(blocks, 1, limit)
+    };
+    assert!(read(64 << 20).is_ok());
+    let error = read(4 << 20).expect_err("half a megabyte for 20,000 names");
+    assert!(error.to_string().contains("--max-decompressed"), "{error}");
 }
 
 #[test]

@@ -43,6 +43,7 @@ struct Step {
 #[derive(Default)]
 pub(super) struct Tree {
     names: IndexSet<Box<[u8]>, fast::RandomState>,
+    name_bytes: usize,
     /// Parent and name; node n is entry n − 1, for node 0 is the root.
     nodes: IndexMap<StackHash, (u32, u32), fast::RandomState>,
     keys: [quality::RandomState; 2],
@@ -129,7 +130,19 @@ impl Tree {
     }
 
     fn name_of(&mut self, name: &[u8]) -> u32 {
-        id(self.names.get_index_of(name).unwrap_or_else(|| self.names.insert_full(name.into()).0))
+        id(self.names.get_index_of(name).unwrap_or_else(|| {
+            self.name_bytes += name.len();
+            self.names.insert_full(name.into()).0
+        }))
+    }
+
+    /// About how much memory it takes.
+    pub(super) fn memory(&self) -> u64 {
+        // With the index of each table; the profile that is built of it holds about as much again.
+        const NAME: usize = 48;
+        const NODE: usize = 56;
+        const END: usize = size_of::<End>();
+        (self.name_bytes + self.names.len() * NAME + self.nodes.len() * NODE + self.ends.len() * END) as u64
     }
 
     /// All stacks with counts, in order of their first lines.
