@@ -81,10 +81,15 @@ pub enum Error {
         message: String,
     },
     /// Values sum to more than 63 bits hold.
-    #[error("the values of {value_type} add up to more than 2^63: split the input, or correct the value that is wrong")]
+    #[error(
+        "the values of {value_type} add up to more than 2^63: split the input, or correct the value that is wrong{}",
+        largest.map_or(String::new(), |largest| format!(" (the largest is at {largest})"))
+    )]
     Overflow {
         /// Name and unit of the value type.
         value_type: String,
+        /// Where the largest value is, if the reader kept track.
+        largest: Option<Position>,
     },
     /// The format can be read only.
     #[error("{format} can't be written: choose one of {}", writable())]
@@ -141,7 +146,17 @@ impl Error {
             Some(value) => format!("{}/{}", value.name, value.unit),
             None => format!("column {}", overflow.column),
         };
-        Self::Overflow { value_type }
+        Self::Overflow { value_type, largest: None }
+    }
+}
+
+impl Error {
+    /// Adds to an overflow where the largest value is.
+    pub(crate) fn with_largest(self, position: Position) -> Self {
+        match self {
+            Self::Overflow { value_type, .. } => Self::Overflow { value_type, largest: Some(position) },
+            other => other,
+        }
     }
 }
 

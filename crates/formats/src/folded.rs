@@ -167,6 +167,8 @@ struct Part {
     tree: Tree,
     /// The most decimals any count needs.
     decimals: u32,
+    /// The largest count, without its sign, and its line.
+    largest: (u128, u64),
     no_count: Oddity,
     negative: Oddity,
     rounded: Oddity,
@@ -233,6 +235,9 @@ impl Part {
             Line::Counted(stack, count) => {
                 self.tree.add(stack, count, offset);
                 self.decimals = self.decimals.max(count.decimals);
+                if count.millionths.unsigned_abs() > self.largest.0 {
+                    self.largest = (count.millionths.unsigned_abs(), number);
+                }
                 if count.millionths < 0 {
                     self.negative.met(number);
                 }

@@ -1,6 +1,7 @@
 //! From the workers' trees to one profile.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use burnmark_model::{
     Frame, FrameId, Function, Id, Module, ModuleId, ModuleKind, Parsed, Position, Profile, Sample, StackId, ValueType,
@@ -52,7 +53,9 @@ pub(super) fn build(parts: &[Part]) -> Result<Parsed, Error> {
         }
     }
     let mut profile = target.profile;
-    sums.into_samples(&mut profile, decimals)?;
+    let largest = parts.iter().map(|part| (part.largest.0, Reverse(part.largest.1))).max();
+    let largest = Position::Line(largest.map_or(0, |(_, Reverse(line))| line));
+    sums.into_samples(&mut profile, decimals).map_err(|error| error.with_largest(largest))?;
     if differential {
         profile.default_value = 1;
     }
