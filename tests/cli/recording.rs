@@ -56,7 +56,8 @@ fn attaching_to_a_process_samples_all_its_threads_by_name() {
     let info = burnmark_in(folder.path(), &["info", "--json"]).ok().json();
     assert_eq!(info["format"], "pprof");
     // As many samples as the threads had time on a CPU, by the kernel's own account.
-    let clock = info["meta"]["counter.task-clock"].as_str().and_then(|clock| clock.split(' ').next()?.parse::<f64>().ok());
+    let clock =
+        info["meta"]["counter.task-clock"].as_str().and_then(|clock| clock.split(' ').next()?.parse::<f64>().ok());
     let (clock, sampled) = (clock.expect("it is counted"), info["samples"].as_f64().unwrap() / 999.0);
     assert!((sampled - clock).abs() < 0.2 + 0.15 * clock, "{sampled} s sampled, {clock} s counted: {info}");
     assert!(info["threads"].as_u64() >= Some(4), "{info}");
