@@ -1,5 +1,6 @@
 //! Rank, filter and tree over a profile of the size of a minute's recording of a large program: 60,000 samples with
-//! 40,000 distinct stacks of 40 to 60 frames, 10,000 functions in 20 modules. Throughput is in distinct stacks' frames.
+//! 40,000 stacks of 40 to 59 frames, of which a few hundred functions in 20 modules occur. Throughput is in steps of the
+//! prefix tree.
 
 use std::hint::black_box;
 
