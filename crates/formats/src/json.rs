@@ -120,7 +120,7 @@ impl<R: Read> Json<R> {
         let mut escaped = false;
         loop {
             let rest = &self.buffer[self.at + length..];
-            match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            match memchr::memchr2(b'"', b'\\', rest) {
                 Some(found) if rest[found] == b'"' => {
                     length += found;
                     break;
@@ -144,18 +144,14 @@ impl<R: Read> Json<R> {
         }
         let bytes = &self.buffer[self.at..self.at + length];
         self.at += length + 1;
-        let (text, lossy);
-        if escaped {
-            lossy = unescape(bytes, &mut self.scratch);
-            text = self.scratch.as_str().into();
-        } else {
-            text = String::from_utf8_lossy(bytes);
-            lossy = matches!(text, std::borrow::Cow::Owned(_));
-        }
+        let lossy = match std::str::from_utf8(bytes) {
+            Ok(text) if !escaped => return Ok(take(text)),
+            _ => unescape(bytes, &mut self.scratch),
+        };
         if lossy {
             self.lossy = Some(self.lossy.map_or((start, 1), |(first, count)| (first, count + 1)));
         }
-        Ok(take(&text))
+        Ok(take(&self.scratch))
     }
 
     /// A whole number; fractions are rounded, as are numbers beyond 64 bits. `null` and texts are errors.

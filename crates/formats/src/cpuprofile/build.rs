@@ -54,14 +54,14 @@ fn link(raw: &mut Raw) -> Result<(), Error> {
     };
     let mut missing = None;
     for (parent, child) in std::mem::take(&mut raw.children) {
-        match raw.ids.get(&child) {
-            Some(child) => link(*child, parent),
+        match raw.ids.get(child) {
+            Some(child) => link(child, parent),
             None => missing = missing.or(Some(parent)),
         }
     }
     for (child, parent) in std::mem::take(&mut raw.parents) {
-        match raw.ids.get(&parent) {
-            Some(parent) => link(child, *parent),
+        match raw.ids.get(parent) {
+            Some(parent) => link(child, parent),
             None => missing = missing.or(Some(child)),
         }
     }
@@ -207,7 +207,7 @@ impl Builder {
         let mut ticks: Vec<usize> = self.raw.nodes.iter().map(|node| node.ticks.start).collect();
         let mut before = None;
         for (index, id) in std::mem::take(&mut self.raw.samples).into_iter().enumerate() {
-            let Some(node) = self.raw.ids.get(&id).copied() else {
+            let Some(node) = self.raw.ids.get(id) else {
                 self.raw.warnings.add(
                     "a sample names a node that is not there: its stack is not known",
                     Some(Position::Byte(self.raw.samples_position)),

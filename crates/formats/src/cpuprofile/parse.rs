@@ -29,14 +29,47 @@ pub(super) struct Node {
     pub(super) parent: Option<u32>,
 }
 
+/// Nodes by their ids, which may be any numbers, and nearly always follow each other.
+#[derive(Default)]
+pub(super) struct Ids {
+    /// The id of the node at index 0.
+    first: Option<i64>,
+    /// How many nodes from there on have the ids that follow.
+    in_row: u32,
+    others: HashMap<i64, u32, RandomState>,
+}
+
+impl Ids {
+    /// The index of the node with this id.
+    pub(super) fn get(&self, id: i64) -> Option<u32> {
+        match id.checked_sub(self.first?) {
+            Some(index @ 0..) if index < i64::from(self.in_row) => Some(index as u32),
+            _ => self.others.get(&id).copied(),
+        }
+    }
+
+    /// Gives a node its id, unless another one has it. Returns who has it then.
+    fn add(&mut self, id: i64, index: u32) -> u32 {
+        let first = *self.first.get_or_insert(id);
+        if let Some(known) = self.get(id) {
+            return known;
+        }
+        if index == self.in_row && first.checked_add(i64::from(index)) == Some(id) {
+            self.in_row += 1;
+        } else {
+            self.others.insert(id, index);
+        }
+        index
+    }
+}
+
 /// A file's contents.
 #[derive(Default)]
 pub(super) struct Raw {
     /// Holds the texts already.
     pub(super) profile: Profile,
     pub(super) nodes: Vec<Node>,
-    /// Nodes by their ids, which may be any number.
-    pub(super) ids: HashMap<i64, u32, RandomState>,
+    pub(super) ids: Ids,
     /// A node's index and the id of a child of it.
     pub(super) children: Vec<(u32, i64)>,
     /// A node's index and the id of its parent.
@@ -93,12 +126,14 @@ enum NodeKey {
 struct Parser<'b, R> {
     json: Json<R>,
     raw: Raw,
+    /// The script of the node before: neighbours mostly share it.
+    url: Option<StringId>,
     budget: &'b mut Budget,
 }
 
 /// Reads a whole file.
 pub(super) fn parse(input: impl Read, budget: &mut Budget) -> Result<Raw, Error> {
-    let mut parser = Parser { json: Json::new(input, Format::Cpuprofile), raw: Raw::default(), budget };
+    let mut parser = Parser { json: Json::new(input, Format::Cpuprofile), raw: Raw::default(), url: None, budget };
     parser.document()?;
     parser.json.end()?;
     let Parser { json, mut raw, .. } = parser;
@@ -242,7 +277,7 @@ impl<R: Read> Parser<'_, R> {
         match (key, self.json.next()?) {
             (NodeKey::Id, Next::Number) => {
                 let id = self.json.integer()?;
-                if *self.raw.ids.entry(id).or_insert(index) != index {
+                if self.raw.ids.add(id, index) != index {
                     let what = "a node has the id of another one: the first is taken";
                     self.raw.warnings.add(what, Some(burnmark_model::Position::Byte(position)));
                 }
@@ -273,13 +308,24 @@ impl<R: Read> Parser<'_, R> {
         let strings = &mut self.raw.profile.strings;
         let before = strings.len();
         let mut length = 0;
-        let mut intern = |text: &str| {
-            length = text.len() as u64;
-            strings.intern(text)
-        };
         match (key, self.json.next()?) {
-            (NodeKey::Name, Next::Text) => node.name = Some(self.json.text(&mut intern)?),
-            (NodeKey::Url, Next::Text) => node.url = Some(self.json.text(&mut intern)?),
+            (NodeKey::Name, Next::Text) => {
+                node.name = Some(self.json.text(|text| {
+                    length = text.len() as u64;
+                    strings.intern(text)
+                })?);
+            }
+            (NodeKey::Url, Next::Text) => {
+                let before = self.url;
+                self.url = Some(self.json.text(|text| match before {
+                    Some(url) if strings.get(url) == text => url,
+                    _ => {
+                        length = text.len() as u64;
+                        strings.intern(text)
+                    }
+                })?);
+                node.url = self.url;
+            }
             (NodeKey::Line, Next::Number) => node.line = self.json.integer()?,
             (NodeKey::Column, Next::Number) => node.column = self.json.integer()?,
             _ => self.json.skip()?,
