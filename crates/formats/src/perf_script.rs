@@ -18,6 +18,7 @@ mod split;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use burnmark_model::Parsed;
 

@@ -54,6 +54,11 @@ impl<I: Id, T: Hash + Eq> Table<I, T> {
         I::from_index(self.entries.insert_full(entry).0)
     }
 
+    /// Makes room for this many more entries.
+    pub fn reserve(&mut self, additional: usize) {
+        self.entries.reserve(additional);
+    }
+
     /// The id of `entry` if it is in the table.
     pub fn find(&self, entry: &T) -> Option<I> {
         self.entries.get_index_of(entry).map(I::from_index)

@@ -70,9 +70,10 @@ fn id(index: usize) -> u32 {
 impl Tree {
     fn of(profile: &Profile, columns: &[usize]) -> Self {
         let annotate = profile.meta.other.contains_key(ANNOTATED);
-        let mut tree = Self { names: IndexSet::default(), nodes: IndexMap::default(), root: Values::default() };
+        let nodes = IndexMap::with_capacity_and_hasher(profile.stacks.len(), RandomState::default());
+        let mut tree = Self { names: IndexSet::default(), nodes, root: Values::default() };
         let mut names: Vec<Option<u32>> = vec![None; profile.frames.len()];
-        let mut known: IndexMap<(Option<StringId>, StackId), u32, RandomState> = IndexMap::default();
+        let mut known = Known::new(profile);
         let mut pending = Vec::new();
         let keep_zeros = columns.len() == profile.value_types.len();
         for (index, sample) in profile.samples.iter().enumerate() {
@@ -81,7 +82,7 @@ impl Tree {
             let mut next = sample.stack;
             let mut found = None;
             while let Some(stack) = next {
-                found = known.get(&(comm, stack)).copied();
+                found = known.get(comm, stack);
                 if found.is_some() {
                     break;
                 }
@@ -100,7 +101,7 @@ impl Tree {
                 let frame = profile.stacks.get(stack).frame;
                 let name = *names[frame.index()].get_or_insert_with(|| tree.name(&annotated(profile, frame, annotate)));
                 node = tree.child(node, name);
-                known.insert((comm, stack), node);
+                known.insert(comm, stack, node);
             }
             tree.add(profile, columns, index, node, keep_zeros);
         }
@@ -140,23 +141,66 @@ impl Tree {
         for (place, name) in sorted.iter().enumerate() {
             rank[*name as usize] = id(place);
         }
-        let mut children: Vec<u32> = (1..=id(self.nodes.len())).collect();
-        children.sort_unstable_by_key(|node| {
-            let (parent, name) = self.key(*node);
-            (parent, rank[name as usize])
-        });
-        let mut starts = vec![0; self.nodes.len() + 2];
-        for ((parent, _), _) in &self.nodes {
-            starts[*parent as usize + 1] += 1;
-        }
-        for index in 1..starts.len() {
-            starts[index] += starts[index - 1];
-        }
-        (children, starts)
+        let names = || self.nodes.keys().map(|(_, name)| rank[*name as usize]);
+        let (by_name, _) = counting_sort(1..=id(self.nodes.len()), names, self.names.len());
+        // Sorting by parent keeps the order by name among the children of one.
+        let parents = || by_name.iter().map(|node| self.key(*node).0);
+        counting_sort(by_name.iter().copied(), parents, self.nodes.len() + 1)
     }
 
     fn key(&self, node: u32) -> (u32, u32) {
         *self.nodes.get_index(node as usize - 1).expect("a node of this tree").0
+    }
+}
+
+/// Sorts items by their keys, which are below `count`, keeping the order of equals; also gives where each key's items
+/// begin, with the end of the last.
+fn counting_sort<K: Iterator<Item = u32>>(
+    items: impl Iterator<Item = u32>,
+    keys: impl Fn() -> K,
+    count: usize,
+) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0; count + 1];
+    for key in keys() {
+        starts[key as usize + 1] += 1;
+    }
+    for index in 1..starts.len() {
+        starts[index] += starts[index - 1];
+    }
+    let mut sorted = vec![0; starts[count] as usize];
+    let mut next = starts.clone();
+    for (item, key) in items.zip(keys()) {
+        sorted[next[key as usize] as usize] = item;
+        next[key as usize] += 1;
+    }
+    (sorted, starts)
+}
+
+/// The nodes of stacks, which differ by the thread's name.
+struct Known {
+    /// By stack: the name it was first met with, and the node. Nearly all stacks have one name only.
+    first: Vec<Option<(Option<StringId>, u32)>>,
+    others: IndexMap<(Option<StringId>, StackId), u32, RandomState>,
+}
+
+impl Known {
+    fn new(profile: &Profile) -> Self {
+        Self { first: vec![None; profile.stacks.len()], others: IndexMap::default() }
+    }
+
+    fn get(&self, comm: Option<StringId>, stack: StackId) -> Option<u32> {
+        match self.first[stack.index()] {
+            Some((first, node)) if first == comm => Some(node),
+            Some(_) => self.others.get(&(comm, stack)).copied(),
+            None => None,
+        }
+    }
+
+    fn insert(&mut self, comm: Option<StringId>, stack: StackId, node: u32) {
+        match &mut self.first[stack.index()] {
+            first @ None => *first = Some((comm, node)),
+            Some(_) => drop(self.others.insert((comm, stack), node)),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::build::{Item, NO_EVENT, OTHER_EVENTS, ProcessNames, count_of, make_fr
 use super::fold::{Folder, NO_HEADER, NONE, Record, STANDALONE, Segment};
 use super::notes::{Comments, Trouble, Troubles, read_comments};
 use super::split::Folded;
+use super::tree::Tree;
 
 /// Makes the profile.
 pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
@@ -23,7 +24,7 @@ pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
     }
     let mut profile = Profile::new(events.value_types());
     let mut workers: Vec<Worker<'_>> = folders.iter().map(Worker::new).collect();
-    let mut path = Path::default();
+    let mut tree = Tree::new();
     let mut values = vec![0; profile.value_types.len()];
     let mut lines_before = 0;
     // Segments are dropped as they are used: records need not be held twice.
@@ -31,7 +32,7 @@ pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
         let worker = &mut workers[folder];
         for record in &segment.records {
             let thread = worker.thread(&mut profile, &names, record.thread);
-            let stack = worker.stack(&mut profile, &mut path, record.stack);
+            let stack = worker.stack(&mut profile, &mut tree, record.stack);
             let sample = Sample { stack, thread, time_ns: record.time_ns, labels: None };
             let column = events.columns[folder][record.event as usize];
             values.fill(0);
@@ -47,6 +48,7 @@ pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
         }
         lines_before += segment.lines;
     }
+    tree.into_stacks(&mut profile);
     describe(&mut profile.meta, &events, &totals);
     Parsed { profile, warnings: totals.troubles.into_warnings() }
 }
@@ -163,13 +165,6 @@ fn describe(meta: &mut Meta, events: &Events<'_>, totals: &Totals) {
     meta.lost = totals.lost;
 }
 
-/// The stack that was added last, from root to leaf: the next one mostly has its first frames in common with it.
-#[derive(Default)]
-struct Path {
-    frames: Vec<FrameId>,
-    stacks: Vec<StackId>,
-}
-
 /// What has become of a folder's numbers.
 struct Worker<'a> {
     folder: &'a Folder,
@@ -203,13 +198,13 @@ impl<'a> Worker<'a> {
         Some(*known.get_or_insert_with(|| names.thread(profile, key)))
     }
 
-    fn stack(&mut self, profile: &mut Profile, path: &mut Path, number: u32) -> Option<StackId> {
+    fn stack(&mut self, profile: &mut Profile, tree: &mut Tree, number: u32) -> Option<StackId> {
         if number == NONE {
             return None;
         }
         if self.stacks[number as usize].is_none() {
             self.collect_frames(profile, number);
-            self.stacks[number as usize] = push_stack(profile, path, &self.root_first);
+            self.stacks[number as usize] = tree.add(&self.root_first);
         }
         self.stacks[number as usize]
     }
@@ -279,19 +274,4 @@ struct Around {
     module: u32,
     /// Of the last frame.
     depth: u32,
-}
-
-/// Adds a stack, of which only what differs from the one before need be looked up.
-fn push_stack(profile: &mut Profile, path: &mut Path, frames: &[FrameId]) -> Option<StackId> {
-    let common = path.frames.iter().zip(frames).take_while(|(a, b)| a == b).count();
-    path.frames.truncate(common);
-    path.stacks.truncate(common);
-    let mut stack = path.stacks.last().copied();
-    for frame in &frames[common..] {
-        let id = profile.push_frame(stack, *frame);
-        path.frames.push(*frame);
-        path.stacks.push(id);
-        stack = Some(id);
-    }
-    stack
 }
