@@ -41,9 +41,7 @@ pub(crate) fn draw(profile: &Profile, options: &SaveOptions, out: &mut dyn Write
         &FlameOptions {
             value: options.value,
             merge_by: options.merge_by.unwrap_or(MergeBy::Function),
-            // As perf's tools do: the thread's name is the first frame. Thread names alone tell nothing apart in an
-            // inverted graph.
-            roots: if options.look.reverse { Roots::Stacks } else { Roots::Threads },
+            roots: roots(profile, options.look.reverse),
             reverse: options.look.reverse,
             icicle: options.look.icicle,
             title: options.look.title.clone().unwrap_or_else(|| options.name.clone()),
@@ -57,4 +55,11 @@ pub(crate) fn draw(profile: &Profile, options: &SaveOptions, out: &mut dyn Write
         output::say(&format!("note: {warning}"));
     }
     Ok(())
+}
+
+/// As perf's tools do, the thread's name is the first frame where it is known. In an inverted graph it would part what
+/// the graph is to put together.
+fn roots(profile: &Profile, reverse: bool) -> Roots {
+    let has_threads = profile.samples.iter().any(|sample| sample.thread.is_some());
+    if has_threads && !reverse { Roots::Threads } else { Roots::Stacks }
 }

@@ -146,9 +146,10 @@ fn counts_that_do_not_fit_are_an_error() {
     );
     let sum =
         "the values of samples/count add up to more than 2^63: split the input, or correct the value that is wrong";
-    assert_eq!(error("a 9223372036854775807\na 1\n"), Err(sum.into()));
-    assert_eq!(error("a 9223372036854775807\nb 1\n"), Err(sum.into()));
-    assert_eq!(error("a 9223372036854775807\nb 0.5\n"), Err(sum.into()));
+    let sum = |line: u64| Err(format!("{sum} (the largest is at line {line})"));
+    assert_eq!(error("a 1\na 9223372036854775807\n"), sum(2));
+    assert_eq!(error("a 9223372036854775807\nb 1\n"), sum(1));
+    assert_eq!(error("a 1\n\nb 0.5\na 9223372036854775807\n"), sum(4));
     assert_eq!(error("# x\n\n"), Err("not valid folded: no line has a stack and a count".into()));
 }
 
