@@ -433,6 +433,24 @@ fn the_file_is_valid_by_pprofs_rules() {
 }
 
 #[test]
+fn the_program_is_the_first_mapping() {
+    let mut profile = Profile::new(vec![ValueType::samples()]);
+    let mut stack = None;
+    for path in ["/usr/bin/server", "/usr/lib/libc.so.6", "[kernel.kallsyms]"] {
+        let path = profile.strings.intern(path);
+        let module = Some(profile.modules.intern(burnmark_model::Module::at(path)));
+        let function = burnmark_model::Function::named(path);
+        let function = profile.functions.intern(function);
+        let frame = profile.frames.intern(burnmark_model::Frame { module, ..burnmark_model::Frame::of(function) });
+        stack = Some(profile.push_frame(stack, frame));
+    }
+    profile.samples.push(Sample { stack, ..Sample::default() }, &[1]).unwrap();
+    let file = protos::Profile::decode(written(&profile, &WriteOptions::default()).as_slice()).unwrap();
+    let names: Vec<_> = file.mapping.iter().map(|mapping| &*file.string_table[mapping.filename as usize]).collect();
+    assert_eq!(names, ["/usr/bin/server", "[kernel.kallsyms]", "/usr/lib/libc.so.6"]);
+}
+
+#[test]
 fn legacy_formats_are_named_with_a_way_out() {
     let words =
         |size: usize| [0u64, 3, 0, 10_000, 0].iter().flat_map(|word| word.to_le_bytes()[..size].to_vec()).collect();

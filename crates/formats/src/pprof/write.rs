@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use burnmark_model::{
-    Frame, FrameId, FunctionId, Id, Label as ModelLabel, LabelSetId, LabelValue, ModuleId, Profile,
+    Frame, FrameId, FunctionId, Id, Label as ModelLabel, LabelSetId, LabelValue, ModuleId, ModuleKind, Profile,
     Sample as ModelSample, StackId, StringId, ThreadId,
 };
 use foldhash::fast::RandomState;
@@ -227,6 +227,11 @@ impl<'a> Writer<'a> {
     /// Writes what samples refer to, and returns the comments about it.
     fn write_tables(&mut self) -> Result<Vec<String>, Error> {
         let locations: Vec<_> = std::mem::take(&mut self.locations);
+        let modules = locations.iter().filter_map(|group| self.profile.frames.get(group[0]).module);
+        // The first mapping names the profile.
+        if let Some(main) = modules.into_iter().find(|module| is_program(self.profile, *module)) {
+            self.mapping(main);
+        }
         let messages: Vec<_> =
             locations.iter().enumerate().map(|(index, group)| self.location_message(index as u64 + 1, group)).collect();
         let mut comments = Vec::new();
@@ -356,6 +361,14 @@ impl<'a> Writer<'a> {
         self.out.write_all(&self.buffer)?;
         Ok(())
     }
+}
+
+/// Whether a module looks like a program: by pprof's rule, what is neither in brackets nor a shared library.
+fn is_program(profile: &Profile, module: ModuleId) -> bool {
+    let module = profile.modules.get(module);
+    let path = profile.strings.get(module.path).trim_end_matches(" (deleted)");
+    let is_library = path.ends_with(".so") || path.contains(".so.") || path.contains(".so_");
+    module.kind == ModuleKind::User && !path.is_empty() && !path.starts_with('[') && !is_library
 }
 
 /// Whether two frames, one calling the other, are at one address.
