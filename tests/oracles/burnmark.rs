@@ -29,8 +29,10 @@ pub(crate) fn total_shares(top: &Value) -> BTreeMap<Function, f64> {
         let mut key = Counts::default();
         key.add(module, name, 1);
         let share = row["total_share"].as_f64().unwrap_or_else(|| panic!("no share: {row}"));
-        // Functions of one name in one module are one here, as in perf's report.
-        shares.extend(key.0.into_keys().map(|function| (function, share)));
+        for function in key.0.into_keys().filter(|(_, name)| !name.is_empty()) {
+            let before = shares.insert(function, share);
+            assert_eq!(before, None, "two rows of one function: {row}");
+        }
     }
     shares
 }
