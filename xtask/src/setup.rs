@@ -26,6 +26,8 @@ const TOOLS: &[Tool] = &[
     Tool { programs: &["gcc"], package: "gcc", used_for: "building the target programs of fixtures/programs" },
     Tool { programs: &["g++"], package: "g++", used_for: "building the target programs of fixtures/programs" },
     Tool { programs: &["readelf"], package: "binutils", used_for: "second opinions on ELF and DWARF" },
+    Tool { programs: &["ld.lld"], package: "lld", used_for: "programs laid out by another linker" },
+    Tool { programs: &["mold"], package: "mold", used_for: "programs laid out by another linker" },
     Tool { programs: &["kill"], package: "procps", used_for: "interrupting recordings" },
     Tool { programs: &["xz"], package: "xz-utils", used_for: "a program to sample that is not ours" },
 ];
@@ -51,7 +53,7 @@ pub(crate) fn packages(root: &Path) -> Result<Vec<String>> {
     let still: Vec<&Tool> = missing.into_iter().filter(|tool| !works(tool)).collect();
     let mut lines: Vec<String> = still
         .iter()
-        .map(|tool| format!("{} is missing ({}): tests that need it are skipped", tool.programs[0], tool.used_for))
+        .map(|tool| format!("{} is missing ({}): tests that need it can't run", tool.programs[0], tool.used_for))
         .collect();
     if !lines.is_empty() {
         let names: Vec<&str> = still.iter().map(|tool| tool.package).collect();
