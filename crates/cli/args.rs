@@ -46,6 +46,10 @@ pub(crate) enum Command {
 
 /// What to sample and how.
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "burnmark record [OPTIONS] -p PID[,PID…]\n       burnmark record [OPTIONS] [--] COMMAND [ARGS…]"
+)]
+#[command(group = clap::ArgGroup::new("target").args(["pid", "command"]).required(true))]
 #[command(after_help = "Examples:
   burnmark record -p 1234 -d 5                    five seconds of process 1234, its threads and children
   burnmark record -p \"$(pgrep -d, postgres)\" -d 10 several processes
@@ -56,7 +60,7 @@ Ends after -d seconds, on Ctrl-C, or when the target is gone. The recording is w
 format); one that is there is kept as burnmark.old.pb.gz.")]
 pub(crate) struct RecordArgs {
     /// Processes to sample, with their threads and children, and those they start later
-    #[arg(short, long, value_name = "PID", value_delimiter = ',', conflicts_with = "command")]
+    #[arg(short, long, value_name = "PID", value_delimiter = ',')]
     pub(crate) pid: Vec<u32>,
 
     /// Seconds to sample for [default: until the target ends or Ctrl-C]
@@ -94,7 +98,7 @@ pub(crate) struct RecordArgs {
     pub(crate) filter: FilterArgs,
 
     /// Command to launch and sample, with its arguments
-    #[arg(trailing_var_arg = true, value_name = "COMMAND", required_unless_present = "pid")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }
 

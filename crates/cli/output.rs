@@ -58,9 +58,7 @@ pub(crate) fn colours(stream: &impl IsTerminal) -> bool {
 /// Writes results to standard output.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()?;
-    Ok(())
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write to standard output")
 }
 
 /// Where output goes: `-` is standard output.

@@ -53,11 +53,6 @@ impl SaveOptions {
     }
 }
 
-/// Whether the file's name asks for a recording's own format.
-pub(crate) fn is_pprof(path: &Path) -> bool {
-    by_name(path, None).is_ok_and(|(format, _)| format == OutputFormat::Pprof) && !output::is_stdout(path)
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Compression {
     None,
@@ -96,6 +91,24 @@ fn by_name(path: &Path, format: Option<OutputFormat>) -> anyhow::Result<(OutputF
 /// Checks that [`save`] will understand the file's name, before any work is done.
 pub(crate) fn check_name(path: &Path, format: Option<OutputFormat>) -> anyhow::Result<()> {
     by_name(path, format).map(drop)
+}
+
+/// Checks that [`recording`] will know what to write there.
+pub(crate) fn check_recording(path: &Path) -> anyhow::Result<()> {
+    let is_device = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    match by_name(path, None) {
+        Err(_) if !is_device => bail!(
+            "{}: the extension says no format that can be written: use .pb.gz, .folded, .svg, .md, .csv or .json",
+            path.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a recording to `path` in the format that its name asks for, pprof where the name says nothing.
+pub(crate) fn recording(profile: &Profile, path: &Path) -> anyhow::Result<()> {
+    let format = by_name(path, None).is_err().then_some(OutputFormat::Pprof);
+    save(profile, path, &SaveOptions { format, ..SaveOptions::plain(profile, &path.display().to_string()) })
 }
 
 /// Writes `profile` to `path`, whole or not at all.

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use burnmark_formats::{Format, WriteOptions};
 use burnmark_model::{Meta, Parsed, Profile};
 use burnmark_native::{FileFinder, Recorder, Recording, Spool, SymbolOptions, finish, read_spool};
 use burnmark_perf::counters::{Count, Counters, ProcCounters};
@@ -55,6 +54,11 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
+    /// Says where what was sampled still is: the recording can't be written.
+    pub(crate) fn say_kept(&self) {
+        say_kept(self.spool.spool.path());
+    }
+
     /// The recording is safe elsewhere: the spool goes.
     pub(crate) fn discard_spool(self) -> anyhow::Result<Profile> {
         self.spool.spool.remove()?;
@@ -72,6 +76,14 @@ struct Held {
 impl Held {
     fn create(output: &Path) -> anyhow::Result<Self> {
         let path = spool_of(output);
+        // One that was abandoned has been finished before: see `finish_interrupted`.
+        if path.exists() {
+            bail!(
+                "{} is being recorded by another burnmark right now ({} is there): let it end, or name another file with -o",
+                output.display(),
+                path.display()
+            );
+        }
         let spool = Spool::create(&path).context("cannot start the recording")?;
         let lock = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         lock.try_lock().with_context(|| format!("cannot lock {}", path.display()))?;
@@ -100,6 +112,14 @@ pub(crate) fn spool_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".spool");
     path.with_file_name(name)
+}
+
+fn say_kept(spool: &Path) {
+    let spool = spool.display();
+    output::say(&format!(
+        "note: what was sampled is kept in {spool}; once the error is put right, `burnmark info {spool}` makes a \
+         recording of it"
+    ));
 }
 
 /// What is counted beside the samples.
@@ -280,12 +300,10 @@ fn symbolize(recording: &Recording, keep_paths: bool) -> Parsed {
     )
 }
 
-/// Writes a recording; one that is in its place is kept as `.old`.
+/// Writes a recording in the form its name asks for; one that is in its place is kept as `.old`.
 pub(crate) fn write(profile: &Profile, path: &Path) -> anyhow::Result<()> {
     save::keep_old(path)?;
-    let compress = path.extension().is_some_and(|extension| extension == "gz");
-    let options = WriteOptions { compress, ..WriteOptions::default() };
-    output::write_file(path, |out| Ok(burnmark_formats::write(profile, Format::Pprof, &options, out)?))
+    save::recording(profile, path)
 }
 
 /// If the recorder of `path` was killed, or `path` is a spool itself, makes a recording of the spool. Returns where
@@ -307,12 +325,19 @@ pub(crate) fn finish_interrupted(path: &Path) -> anyhow::Result<PathBuf> {
     let (raw, warnings) = read_spool(&spool)?;
     let name = recording.display().to_string();
     output::print_warnings(&name, &warnings);
+    let remove = || std::fs::remove_file(&spool).with_context(|| format!("cannot remove {}", spool.display()));
+    // A recording that is there is worth more than an empty one.
+    if raw.samples.is_empty() {
+        remove()?;
+        output::say(&format!("note: an interrupted recording of {name} had sampled nothing: it is dropped"));
+        return Ok(recording);
+    }
     let mut parsed = symbolize(&raw, false);
     let note = "the recorder was interrupted: this is what it had sampled until then";
     parsed.profile.meta.notes.push(note.to_owned());
     output::print_warnings(&name, &parsed.warnings);
-    write(&parsed.profile, &recording)?;
-    std::fs::remove_file(&spool).with_context(|| format!("cannot remove {}", spool.display()))?;
+    write(&parsed.profile, &recording).inspect_err(|_| say_kept(&spool))?;
+    remove()?;
     output::say(&format!(
         "finished the interrupted recording {name}: {} samples (an earlier recording is kept as .old)",
         parsed.profile.samples.len()

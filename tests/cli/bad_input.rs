@@ -173,3 +173,42 @@ fn filters_that_the_input_can_not_serve_are_errors() {
     burnmark_in(folder.path(), &["top", "a.folded", "--value", "cycles"])
         .fails(1, &["--value cycles", "samples/count"]);
 }
+
+#[test]
+fn a_recording_that_could_not_be_written_is_refused_before_sampling() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("d.svg")).unwrap();
+    let record = |output: &str| burnmark_in(folder.path(), &["record", "-o", output, "--", "touch", "ran"]);
+    record("-").fails(1, &["standard output", "-o FILE.pb.gz", "convert"]);
+    record("d.svg").fails(1, &["d.svg", "is a directory"]);
+    let run = record("x.unknown").fails(1, &["x.unknown", ".pb.gz"]);
+    assert!(!run.stderr.contains("--as"), "record has no --as: {}", run.stderr);
+    burnmark_in(folder.path(), &["record"]).fails(2, &["--pid", "COMMAND"]);
+    assert_eq!(files(folder.path()), ["d.svg"]);
+}
+
+#[test]
+fn a_spool_in_which_nothing_is_neither_blocks_nor_replaces_a_recording() {
+    let folder = folder();
+    let recording = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pprof/go-cpu.pb.gz")).unwrap();
+    // As a recorder leaves it that is killed, or finds the disk full, at its start.
+    for spool in [&b""[..], b"bmsp", b"bmspool\x01"] {
+        std::fs::write(folder.path().join("burnmark.pb.gz"), &recording).unwrap();
+        std::fs::write(folder.path().join("burnmark.pb.gz.spool"), spool).unwrap();
+        let run = burnmark_in(folder.path(), &["top"]).ok();
+        assert!(run.stderr.contains("had sampled nothing"), "{}", run.stderr);
+        assert_eq!(files(folder.path()), ["burnmark.pb.gz"]);
+        assert_eq!(std::fs::read(folder.path().join("burnmark.pb.gz")).unwrap(), recording);
+    }
+}
+
+#[test]
+fn a_full_standard_output_is_named() {
+    let folder = folder();
+    std::fs::write(folder.path().join("a.folded"), "a;b 1\n").unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = std::process::Command::new(crate::support::program());
+    let run = command.args(["top", "a.folded"]).current_dir(folder.path()).stdout(full).output().unwrap();
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.code() == Some(1) && stderr.contains("standard output"), "{stderr}");
+}

@@ -192,7 +192,7 @@ fn ctrl_c_ends_it_and_the_target_goes_on() {
         return;
     }
     let (folder, workload) = (folder(), Workload::start());
-    let recorder = start_recorder(folder.path(), &workload.pid());
+    let recorder = start_recorder(folder.path(), &workload.pid(), "burnmark.pb.gz");
     std::thread::sleep(Duration::from_millis(700));
     signal(&recorder, "INT");
     let output = recorder.wait_with_output().unwrap();
@@ -207,7 +207,7 @@ fn a_killed_recorder_leaves_a_spool_that_the_next_command_finishes() {
         return;
     }
     let (folder, workload) = (folder(), Workload::start());
-    let recorder = start_recorder(folder.path(), &workload.pid());
+    let recorder = start_recorder(folder.path(), &workload.pid(), "burnmark.pb.gz");
     std::thread::sleep(Duration::from_millis(2500));
     signal(&recorder, "KILL");
     assert_eq!(recorder.wait_with_output().unwrap().status.code(), None);
@@ -219,9 +219,73 @@ fn a_killed_recorder_leaves_a_spool_that_the_next_command_finishes() {
     assert_eq!(burnmark_in(folder.path(), &["top", "--json"]).ok().stdout, run.stdout, "the same the second time");
 }
 
-fn start_recorder(folder: &Path, pid: &str) -> Child {
+#[test]
+fn an_interrupted_recording_is_finished_in_the_format_its_name_asks_for() {
+    if !sampling_works() {
+        return;
+    }
+    let (folder, workload) = (folder(), Workload::start());
+    let mut recorder = start_recorder(folder.path(), &workload.pid(), "x.folded");
+    std::thread::sleep(Duration::from_millis(2500));
+    signal(&recorder, "KILL");
+    recorder.wait().unwrap();
+    let run = burnmark_in(folder.path(), &["info", "x.folded", "--json"]).ok();
+    assert_eq!(run.json()["format"], "folded");
+    assert_eq!(files(folder.path()), ["x.folded"]);
+}
+
+#[test]
+fn one_recorder_at_a_time_writes_a_recording() {
+    if !sampling_works() {
+        return;
+    }
+    let (folder, workload) = (folder(), Workload::start());
+    let recorder = start_recorder(folder.path(), &workload.pid(), "burnmark.pb.gz");
+    std::thread::sleep(Duration::from_millis(500));
+    burnmark_in(folder.path(), &["record", "--", "true"]).fails(1, &["another burnmark", "-o"]);
+    // Somebody tidies up: all that was sampled is in memory still.
+    std::fs::remove_file(folder.path().join("burnmark.pb.gz.spool")).unwrap();
+    signal(&recorder, "INT");
+    let output = recorder.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(files(folder.path()), ["burnmark.pb.gz"]);
+}
+
+#[test]
+fn what_can_not_be_written_is_kept() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = folder();
+    let mut command = Command::new(program());
+    let script = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
+    command.args(["record", "-o", "/dev/full", "--", "sh", "-c", script]).env("TMPDIR", folder.path());
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && stderr.contains("what was sampled is kept in"), "{stderr}");
+    let spool = files(folder.path());
+    let info = burnmark_in(folder.path(), &["info", "--json", &spool[0]]).ok().json();
+    assert!(info["samples"].as_u64() > Some(10), "{info}");
+}
+
+#[test]
+fn the_name_of_a_recording_decides_its_compression() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = folder();
+    let magics = [("x.pb.zst", &b"\x28\xb5\x2f\xfd"[..]), ("X.PB.GZ", b"\x1f\x8b"), ("x.pb", b"\x0a")];
+    for (name, magic) in magics {
+        burnmark_in(folder.path(), &["record", "-o", name, "--", "true"]).ok();
+        let bytes = std::fs::read(folder.path().join(name)).unwrap();
+        assert!(bytes.starts_with(magic), "{name}: {:x?}", &bytes[..4]);
+        assert_eq!(burnmark_in(folder.path(), &["info", "--json", name]).ok().json()["format"], "pprof");
+    }
+}
+
+fn start_recorder(folder: &Path, pid: &str, output: &str) -> Child {
     let child = Command::new(program())
-        .args(["record", "-p", pid])
+        .args(["record", "-p", pid, "-o", output])
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -229,7 +293,7 @@ fn start_recorder(folder: &Path, pid: &str) -> Child {
         .spawn()
         .expect("burnmark starts");
     let started = Instant::now();
-    while !folder.join("burnmark.pb.gz.spool").exists() {
+    while !folder.join(format!("{output}.spool")).exists() {
         assert!(started.elapsed() < Duration::from_secs(20), "the recorder starts");
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -1,22 +1,23 @@
 //! `burnmark record`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use burnmark_model::Profile;
 use burnmark_perf::live;
 
 use crate::args::{BindingChoice, EventChoice, RecordArgs};
 use crate::commands::top;
-use crate::save::{self, SaveOptions};
+use crate::save;
 use crate::session::{self, Options, What};
 use crate::{open, output};
 
 /// Records, writes the recording, prints the table.
 pub(crate) fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
-    save::check_name(&args.output, None)?;
+    check_output(&args.output)?;
     let what = match args.command.split_first() {
         Some((program, rest)) => What::Command(command(program, rest)),
         None => What::Pids(args.pid.clone()),
@@ -42,6 +43,20 @@ pub(crate) fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     let profile = open::filtered(profile, &args.filter, &[], None)?;
     top::print(&profile, &args.table, &args.filter)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Finds out before anything is sampled that the recording could not be written.
+fn check_output(path: &Path) -> anyhow::Result<()> {
+    if output::is_stdout(path) {
+        bail!(
+            "the table goes to standard output, the recording to a file: name it with -o FILE.pb.gz; then \
+             `burnmark convert FILE.pb.gz -o - --as pprof` prints it"
+        );
+    }
+    if path.is_dir() {
+        bail!("cannot write {}: it is a directory; name a file in it", path.display());
+    }
+    save::check_recording(path)
 }
 
 fn command(program: &OsString, arguments: &[OsString]) -> std::process::Command {
@@ -72,19 +87,12 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Profile> {
     let name = path.display().to_string();
     output::print_warnings(&name, &recorded.parsed.warnings);
     let profile = &recorded.parsed.profile;
-    if save::is_pprof(&path) {
-        session::write(profile, &path)?;
-    } else {
-        save::keep_old(&path)?;
-        save::save(profile, &path, &SaveOptions::plain(profile, &name))?;
-    }
+    session::write(profile, &path).inspect_err(|_| recorded.say_kept())?;
     match recorded.command {
         Some((_, Some(exit))) if !exit.success() => output::say(&format!("note: the command ended with {exit}")),
         Some((pid, None)) => output::say(&format!("note: the command goes on as process {pid}")),
         _ => {}
     }
-    if !output::is_stdout(&path) {
-        output::say(&format!("wrote {name} ({} samples)", profile.samples.len()));
-    }
+    output::say(&format!("wrote {name} ({} samples)", profile.samples.len()));
     recorded.discard_spool()
 }

@@ -15,7 +15,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The spool could not be created, written or read.
-    #[error("{path}: {source}; the recording's temporary file needs a folder with free space", path = path.display())]
+    #[error("{path}: {source}; the recording's temporary file is beside the recording and needs a folder that can be written to, with free space", path = path.display())]
     Spool {
         /// The spool.
         path: PathBuf,

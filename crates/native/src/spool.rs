@@ -47,7 +47,11 @@ impl Spool {
     pub fn create(path: &Path) -> Result<Self, Error> {
         let error = |source| Error::Spool { path: path.into(), source };
         let mut file = File::options().write(true).create_new(true).open(path).map_err(error)?;
-        file.write_all(&MAGIC).map_err(error)?;
+        if let Err(source) = file.write_all(&MAGIC) {
+            // The disk is full: an empty file must not be in the way of the next recording.
+            let _ = std::fs::remove_file(path);
+            return Err(error(source));
+        }
         Ok(Self {
             path: path.into(),
             file,
@@ -115,21 +119,30 @@ impl Spool {
         Error::Spool { path: self.path.clone(), source }
     }
 
-    /// Deletes the file: the recording is finished.
+    /// Deletes the file: the recording is finished. That somebody else has deleted it is no error.
     ///
     /// # Errors
     /// If it can't be deleted.
     pub fn remove(self) -> Result<(), Error> {
-        std::fs::remove_file(&self.path).map_err(|source| Error::Spool { path: self.path, source })
+        match std::fs::remove_file(&self.path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::Spool { path: self.path, source })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// Reads a spool back: everything in whole frames, with a warning about what comes after them.
+/// Reads a spool back: everything in whole frames, with a warning about what comes after them. A file that ends within
+/// its first bytes is of a recorder that ended before it had sampled anything: an empty recording.
 ///
 /// # Errors
 /// If the file can't be read, or is no spool of this version.
 pub fn read_spool(path: &Path) -> Result<(Recording, Vec<Warning>), Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::Spool { path: path.into(), source })?;
+    if bytes.len() < MAGIC.len() && MAGIC.starts_with(&bytes) {
+        return Ok((Recording::default(), Vec::new()));
+    }
     let frames = bytes.strip_prefix(&MAGIC).ok_or_else(|| Error::NotASpool { path: path.into(), expected: VERSION })?;
     Ok(read_frames(frames))
 }

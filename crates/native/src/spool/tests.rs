@@ -80,6 +80,10 @@ fn cut_at_any_byte_it_gives_all_whole_frames() {
     let folder = tempfile::tempdir().unwrap();
     let (path, states) = spooled(folder.path());
     let bytes = std::fs::read(&path).unwrap();
+    for length in 0..MAGIC.len() {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        assert_eq!(read_spool(&path).unwrap(), (Recording::default(), vec![]), "a recorder that had just started");
+    }
     for length in MAGIC.len()..=bytes.len() {
         std::fs::write(&path, &bytes[..length]).unwrap();
         let (recording, warnings) = read_spool(&path).unwrap();
@@ -110,7 +114,7 @@ fn every_changed_byte_is_noticed() {
 fn a_file_that_is_no_spool_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x");
-    for bytes in [b"".as_slice(), b"bmspool", b"bmspool\x02", b"#!/bin/sh\n"] {
+    for bytes in [b"bmspool\x02".as_slice(), b"bmspook", b"#!/bin/sh\n"] {
         std::fs::write(&path, bytes).unwrap();
         assert!(matches!(read_spool(&path), Err(Error::NotASpool { expected: 1, .. })));
     }
