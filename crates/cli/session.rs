@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use burnmark_model::{Meta, Parsed, Profile};
 use burnmark_native::{FileFinder, Recorder, Recording, Spool, SymbolOptions, finish, read_spool};
-use burnmark_perf::counters::{Count, Counters, ProcCounters};
+use burnmark_perf::counters::{Count, CounterValue, Counters, ProcCounters};
 use burnmark_perf::live::{self, Launched, Session, Targets};
 use burnmark_perf::record::Record;
 
@@ -22,6 +22,9 @@ const SPOOL_EVERY: Duration = Duration::from_millis(500);
 
 /// After Ctrl-C a command has this long to end by itself: it got the signal too, and its end belongs to the recording.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// With less CPU time than this, few samples are no sign of anything.
+const UNDER_SAMPLED_FROM_NS: u64 = 100_000_000;
 
 /// What to record.
 pub(crate) enum What {
@@ -185,13 +188,16 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
     let began = Instant::now();
     sample(&mut session, &mut recorder, &mut spool, &mut counting, options.duration, &stop)?;
     let command = child.as_mut().map(|child| (child.id(), child.try_wait().ok().flatten()));
-    let layout = session.layout();
+    let (layout, setup) = (session.layout(), session.setup().clone());
     let stats = session.finish(&mut |bytes| take(&mut recorder, bytes, &layout))?;
     let meta = recorder.meta_mut();
     meta.duration_ns = i64::try_from(began.elapsed().as_nanos()).ok();
     meta.lost = Some(stats.lost);
     meta.notes.extend(losses(&stats));
-    meta.other.extend(counting.read().iter().map(machine::counter));
+    let counts = counting.read();
+    meta.other.extend(counts.iter().map(machine::counter));
+    let note = under_sampled(&setup, &stats, recorder.recording(), &counts);
+    recorder.meta_mut().notes.extend(note);
     spool.follow(recorder.recording());
     let parsed = symbolize(&recorder.into_recording(), options.keep_args);
     Ok(Recorded { parsed, command, spool })
@@ -269,6 +275,30 @@ fn losses(stats: &live::Stats) -> Vec<String> {
         notes.push(format!("{} bytes from the kernel were no records", stats.damaged_bytes));
     }
     notes
+}
+
+/// A timer bound to a thread starts anew with each one, so threads that run for a moment leave no sample. The counted
+/// CPU time tells how much that is; without the kernel's half the two can't be compared.
+fn under_sampled(setup: &live::Setup, stats: &live::Stats, recording: &Recording, counts: &[Count]) -> Option<String> {
+    if setup.event != live::Event::CpuClock
+        || setup.binding != live::Binding::Task
+        || !setup.has_kernel
+        || stats.lost > 0
+    {
+        return None;
+    }
+    let CounterValue::Value(counted) = counts.iter().find(|count| count.name == "task-clock")?.value else {
+        return None;
+    };
+    let sampled = recording.samples.iter().fold(0_u64, |sum, sample| sum.saturating_add(sample.period));
+    (counted >= UNDER_SAMPLED_FROM_NS && sampled < counted / 2).then(|| {
+        format!(
+            "only {} ms of {} ms of CPU time were sampled: timers bound to threads miss threads that run for a moment; \
+             --bind cpu (root or CAP_PERFMON) does not",
+            sampled / 1_000_000,
+            counted / 1_000_000
+        )
+    })
 }
 
 fn command_name(what: &What, keep_args: bool) -> String {

@@ -152,10 +152,10 @@ fn a_process_of_another_user_is_refused_with_the_remedy() {
 
 /// Runs burnmark as nobody, without capabilities.
 fn unprivileged(folder: &Path, args: &[&str]) -> crate::support::Run {
-    let copy =
-        tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+    let copy = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir();
+    let copy = copy.expect("a temporary folder");
     let copied = copy.path().join("burnmark");
-    std::fs::copy(program(), &copied).unwrap();
+    std::fs::copy(program(), &copied).expect("there is room for a copy");
     let output = Command::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"])
         .arg(&copied)
@@ -280,6 +280,22 @@ fn the_name_of_a_recording_decides_its_compression() {
         let bytes = std::fs::read(folder.path().join(name)).unwrap();
         assert!(bytes.starts_with(magic), "{name}: {:x?}", &bytes[..4]);
         assert_eq!(burnmark_in(folder.path(), &["info", "--json", name]).ok().json()["format"], "pprof");
+    }
+}
+
+#[test]
+fn time_that_timers_of_threads_miss_is_told() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = folder();
+    let processes = "i=0; while [ $i -lt 500 ]; do /bin/true; i=$((i+1)); done";
+    let one = "i=0; while [ $i -lt 500000 ]; do i=$((i+1)); done";
+    for (script, missed) in [(processes, true), (one, false)] {
+        let args = ["record", "--bind", "task", "-e", "cpu-clock", "-F", "199", "--", "sh", "-c", script];
+        let run = burnmark_in(folder.path(), &args).ok();
+        let sees_kernel = !run.stdout.contains("time in the kernel is not sampled");
+        assert_eq!(run.stdout.contains("of CPU time were sampled"), missed && sees_kernel, "{}", run.stdout);
     }
 }
 
