@@ -212,3 +212,14 @@ fn a_full_standard_output_is_named() {
     let stderr = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.code() == Some(1) && stderr.contains("standard output"), "{stderr}");
 }
+
+#[test]
+fn a_picture_does_not_take_the_place_of_its_profile() {
+    let folder = folder();
+    std::fs::write(folder.path().join("a.folded"), "a;b 1\n").unwrap();
+    burnmark_in(folder.path(), &["flame", "a.folded", "-o", "./a.folded"]).fails(1, &["a.folded", "-o", "flame.svg"]);
+    assert_eq!(std::fs::read(folder.path().join("a.folded")).unwrap(), b"a;b 1\n");
+    let twice = ["flame", "a.folded", "-o", "a.svg"];
+    burnmark_in(folder.path(), &twice).ok();
+    burnmark_in(folder.path(), &twice).ok();
+}

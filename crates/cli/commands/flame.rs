@@ -1,8 +1,10 @@
 //! `burnmark flame`.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use burnmark_analysis::{MergeBy, Roots};
 use burnmark_model::Profile;
 use burnmark_report::FlameOptions;
@@ -13,6 +15,12 @@ use crate::{open, output};
 
 /// Reads a profile and draws it.
 pub(crate) fn run(args: &FlameArgs) -> anyhow::Result<ExitCode> {
+    if is_same_file(&args.input.profile, &args.output) {
+        bail!(
+            "the picture would take the place of the profile {}: name another file with -o, such as flame.svg",
+            args.output.display()
+        );
+    }
     let opened = open::open(&args.input)?;
     let profile = open::filtered(opened.profile, &args.filter, &args.input.pid, None)?;
     let value = open::value(&profile, args.filter.value.as_deref())?;
@@ -31,6 +39,12 @@ pub(crate) fn run(args: &FlameArgs) -> anyhow::Result<ExitCode> {
         output::say(&format!("wrote {} (open it in a browser)", args.output.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn is_same_file(input: &Path, output: &Path) -> bool {
+    let is_standard = output::is_stdout(input) || output::is_stdout(output);
+    let real = |path: &Path| std::fs::canonicalize(path).ok().filter(|path| path.is_file());
+    !is_standard && real(input).is_some_and(|input| Some(input) == real(output))
 }
 
 /// Draws a profile that was filtered.
