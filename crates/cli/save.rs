@@ -1,6 +1,8 @@
 //! Writing a profile in the form that a file's name asks for.
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -190,12 +192,11 @@ pub(crate) fn keep_old(path: &Path) -> anyhow::Result<()> {
 }
 
 fn old_name(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let old = match name.split_once('.') {
-        Some((stem, extensions)) if !stem.is_empty() => format!("{stem}.old.{extensions}"),
-        _ => format!("{name}.old"),
-    };
-    path.with_file_name(old)
+    // Names are bytes: one that is no UTF-8 must not become another.
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let stem = name.iter().position(|&byte| byte == b'.').filter(|&at| at > 0).unwrap_or(name.len());
+    let old = [&name[..stem], b".old", &name[stem..]].concat();
+    path.with_file_name(OsStr::from_bytes(&old))
 }
 
 /// The ranking of a table written to a file.
@@ -226,5 +227,8 @@ mod tests {
     fn old_recordings_keep_their_extensions() {
         assert_eq!(old_name(Path::new("d/burnmark.pb.gz")), Path::new("d/burnmark.old.pb.gz"));
         assert_eq!(old_name(Path::new("plain")), Path::new("plain.old"));
+        assert_eq!(old_name(Path::new(".hidden")), Path::new(".hidden.old"));
+        let [odd, old] = [b"\xff.pb", &b"\xff.old.pb"[..]].map(|name| Path::new(OsStr::from_bytes(name)));
+        assert_eq!(old_name(odd), old);
     }
 }
