@@ -78,6 +78,11 @@ pub(crate) fn filtered(
     pids: &[i64],
     merge_by: Option<MergeBy>,
 ) -> anyhow::Result<Profile> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from >= to
+    {
+        bail!("--from is not before --to: nothing lies between them");
+    }
     let filter = Filter {
         focus: args.focus.clone(),
         ignore: args.ignore.clone(),

@@ -16,6 +16,9 @@ use crate::output;
 /// Where a recording goes, and what is read, when nothing else is said.
 pub(crate) const DEFAULT_RECORDING: &str = "burnmark.pb.gz";
 
+/// Samples above which a pprof file holds one entry per stack, thread and 100 ms instead of one per sample.
+const MERGE_ABOVE: usize = 4_000_000;
+
 /// What to write, beyond the profile.
 pub(crate) struct SaveOptions {
     /// Format; taken from the file's name if not given.
@@ -178,7 +181,7 @@ fn write(profile: &Profile, format: OutputFormat, options: &SaveOptions, out: &m
 }
 
 fn write_options(options: &SaveOptions) -> WriteOptions {
-    WriteOptions { value: Some(options.value), ..WriteOptions::default() }
+    WriteOptions { value: Some(options.value), merge_above: Some(MERGE_ABOVE), ..WriteOptions::default() }
 }
 
 /// Moves a file that is in the way of a new recording to `NAME.old.EXT`, as perf does; one that is there already goes.

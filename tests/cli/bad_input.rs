@@ -168,6 +168,8 @@ fn filters_that_the_input_can_not_serve_are_errors() {
     let folder = folder();
     std::fs::write(folder.path().join("a.folded"), "main;a 1\n").unwrap();
     burnmark_in(folder.path(), &["top", "a.folded", "--from", "1"]).fails(1, &["--from", "times"]);
+    burnmark_in(folder.path(), &["top", "a.folded", "--from", "2", "--to", "1"])
+        .fails(1, &["--from is not before --to"]);
     burnmark_in(folder.path(), &["top", "a.folded", "--thread", "1"]).fails(1, &["--thread"]);
     burnmark_in(folder.path(), &["top", "a.folded", "--pid", "1"]).fails(1, &["--pid"]);
     burnmark_in(folder.path(), &["top", "a.folded", "--value", "cycles"])

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use burnmark_model::{Frame, FrameId, Id, ModuleId, ModuleKind, Profile, StringId};
+use burnmark_model::{Frame, FrameId, Function, Id, ModuleId, ModuleKind, Profile, StringId};
 use foldhash::fast::RandomState;
 
 /// What makes two frames the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MergeBy {
-    /// Name and module.
+    /// Name and module; for functions without a name, file and line of their definition as well.
     #[default]
     Function,
     /// Name, module, file and line.
@@ -139,7 +139,10 @@ fn key(profile: &Profile, frame: &Frame, merge_by: MergeBy) -> Key {
     let name = function.map(|function| function.name);
     match merge_by {
         MergeBy::Module => Key { name: None, module, file: None, line: 0 },
-        MergeBy::Function => Key { name, module, file: None, line: 0 },
+        MergeBy::Function => match function.filter(|function| is_anonymous(profile, function)) {
+            Some(function) => Key { name, module, file: function.file, line: function.start_line },
+            None => Key { name, module, file: None, line: 0 },
+        },
         MergeBy::Line => Key { name, module, file: function.and_then(|function| function.file), line: frame.line },
     }
 }
@@ -148,6 +151,9 @@ fn describe<'p>(profile: &'p Profile, frame: &Frame, merge_by: MergeBy) -> Place
     let function = frame.function.map(|id| profile.functions.get(id)).filter(|_| merge_by != MergeBy::Module);
     let module = frame.module.map(|id| profile.module_name(id));
     let name = match (function, module) {
+        (Some(function), _) if merge_by == MergeBy::Function && is_anonymous(profile, function) => {
+            anonymous_at(profile, function)
+        }
         (Some(function), _) => profile.strings.get(function.name).into(),
         (None, Some(module)) if merge_by == MergeBy::Module => module.into(),
         (None, Some(module)) => format!("[{}]", module.trim_matches(['[', ']'])).into(),
@@ -168,10 +174,51 @@ fn describe<'p>(profile: &'p Profile, frame: &Frame, merge_by: MergeBy) -> Place
     }
 }
 
+/// Whether a function has no name but where it stands, as closures of scripts have none.
+fn is_anonymous(profile: &Profile, function: &Function) -> bool {
+    function.start_line > 0 && matches!(profile.strings.get(function.name), "(anonymous)" | "<anonymous>" | "anonymous")
+}
+
+/// Its name and place: `(anonymous) app.js:12`.
+fn anonymous_at<'p>(profile: &'p Profile, function: &Function) -> Cow<'p, str> {
+    let name = profile.strings.get(function.name);
+    match function.file.map(|id| profile.strings.get(id)) {
+        Some(file) => {
+            let file = file.rsplit('/').next().unwrap_or(file);
+            format!("{name} {file}:{}", function.start_line).into()
+        }
+        None => format!("{name} line {}", function.start_line).into(),
+    }
+}
+
 fn kind(profile: &Profile, module: ModuleId) -> FrameKind {
     match profile.modules.get(module).kind {
         ModuleKind::User => FrameKind::Native,
         ModuleKind::Kernel => FrameKind::Kernel,
         ModuleKind::Jit => FrameKind::Jit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burnmark_model::{Sample, ValueType};
+
+    #[test]
+    fn functions_without_a_name_are_told_apart_by_their_place() {
+        let mut profile = Profile::new(vec![ValueType::samples()]);
+        let file = Some(profile.strings.intern("file:///srv/app.js"));
+        for (name, start_line) in
+            [("(anonymous)", 3), ("(anonymous)", 9), ("parse", 3), ("parse", 9), ("(anonymous)", 3)]
+        {
+            let name = profile.strings.intern(name);
+            let function = profile.functions.intern(Function { file, start_line, ..Function::named(name) });
+            let frame = profile.frames.intern(Frame::of(function));
+            let stack = Some(profile.push_frame(None, frame));
+            profile.samples.push(Sample { stack, ..Sample::default() }, &[1]).expect("small values");
+        }
+        let places = Places::new(&profile, MergeBy::Function).places;
+        let names = places.iter().map(|place| &*place.name).collect::<Vec<_>>();
+        assert_eq!(names, ["(anonymous) app.js:3", "(anonymous) app.js:9", "parse"]);
     }
 }

@@ -86,7 +86,7 @@ impl fmt::Display for Note {
                 }
                 match event {
                     Event::CpuClock => f.write_str(
-                        ": a target that switches often may lose a third of its speed at 999 samples a second",
+                        ": a target that switches often is slowed down, by up to a third at 999 samples a second",
                     ),
                     Event::Cycles => f.write_str(": a target that switches often is slowed down"),
                 }
