@@ -1,8 +1,9 @@
 //! Writes folded stacks.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::mpsc;
 
-use burnmark_model::{FrameId, Id, ModuleKind, Profile, StackId, StringId, ThreadId};
+use burnmark_model::{FrameId, Id, ModuleKind, Profile, Sample, StringId, ThreadId};
 use foldhash::fast::RandomState;
 use indexmap::{IndexMap, IndexSet};
 
@@ -29,8 +30,72 @@ pub(crate) fn write(profile: &Profile, options: &WriteOptions, out: &mut dyn Wri
     let mut leaves = tree.nodes.iter().filter(|(_, values)| values.written);
     let disguise = columns.len() == 1 && !tree.root.written && leaves.all(|((_, name), _)| numbered(*name));
     let mut lines = Lines { tree: &tree, profile, columns: &columns, disguise, text: String::new() };
-    lines.write(out)?;
-    Ok(())
+    if tree.nodes.len() < NODES_FOR_A_THREAD {
+        return lines.write(out);
+    }
+    write_chunks(out, |chunks| {
+        lines.write(chunks)?;
+        Ok(chunks.flush()?)
+    })
+}
+
+/// From this many nodes on, lines are put together on a thread of their own while others are written: it is about as
+/// much work for us as it is for the operating system.
+const NODES_FOR_A_THREAD: usize = 20_000;
+
+/// Writes to `out` what `produce` writes to its [`Chunks`] on another thread.
+fn write_chunks(
+    out: &mut dyn Write,
+    produce: impl FnOnce(&mut Chunks) -> Result<(), Error> + Send,
+) -> Result<(), Error> {
+    std::thread::scope(|scope| {
+        let (full, next) = mpsc::sync_channel::<Vec<u8>>(2);
+        let (used, empty) = mpsc::channel();
+        let producer = scope.spawn(move || produce(&mut Chunks { buffer: Vec::new(), full, empty }));
+        let mut written = Ok(());
+        for chunk in &next {
+            written = out.write_all(&chunk);
+            if written.is_err() {
+                break;
+            }
+            // The producer may be done.
+            let _ = used.send(chunk);
+        }
+        // Now the producer's next chunk fails, if it has any left.
+        drop(next);
+        let produced = producer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        written?;
+        produced
+    })
+}
+
+/// Collects what is written to it, and hands it on in large chunks.
+struct Chunks {
+    buffer: Vec<u8>,
+    full: mpsc::SyncSender<Vec<u8>>,
+    /// Chunks that can be used again.
+    empty: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Chunks {
+    const SIZE: usize = 256 << 10;
+}
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() >= Self::SIZE {
+            self.flush()?;
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut next = self.empty.try_recv().unwrap_or_default();
+        next.clear();
+        let full = std::mem::replace(&mut self.buffer, next);
+        self.full.send(full).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
 }
 
 /// The value types to write: one, or the two of a differential profile.
@@ -73,37 +138,41 @@ impl Tree {
         let nodes = IndexMap::with_capacity_and_hasher(profile.stacks.len(), RandomState::default());
         let mut tree = Self { names: IndexSet::default(), nodes, root: Values::default() };
         let mut names: Vec<Option<u32>> = vec![None; profile.frames.len()];
-        let mut known = Known::new(profile);
+        // Samples of one root after the other: then a stack's node is that of the last root it was met under, or none.
+        let roots: Vec<u32> = profile.threads.iter().map(|(thread, _)| comm(profile, thread)).map(root_key).collect();
+        let root_of = |sample: Sample| sample.thread.map_or(NO_ROOT, |thread| roots[thread.index()]);
+        let keys = || profile.samples.iter().map(root_of);
+        let (samples, starts) = counting_sort(0..id(profile.samples.len()), keys, profile.strings.len() + 1);
+        let mut known: Vec<(u32, u32)> = vec![(u32::MAX, ROOT); profile.stacks.len()];
         let mut pending = Vec::new();
         let keep_zeros = columns.len() == profile.value_types.len();
-        for (index, sample) in profile.samples.iter().enumerate() {
-            let comm = sample.thread.and_then(|thread| comm(profile, thread));
-            let mut node = ROOT;
-            let mut next = sample.stack;
-            let mut found = None;
-            while let Some(stack) = next {
-                found = known.get(comm, stack);
-                if found.is_some() {
-                    break;
+        for root in (0..id(starts.len() - 1)).filter(|root| starts[*root as usize] < starts[*root as usize + 1]) {
+            let mut top = ROOT;
+            if root != NO_ROOT {
+                let name = tree.name(profile.strings.get(StringId::from_index(root as usize - 1)));
+                top = tree.child(ROOT, name);
+            }
+            for sample in &samples[starts[root as usize] as usize..starts[root as usize + 1] as usize] {
+                let mut node = top;
+                let mut next = profile.samples.stacks()[*sample as usize];
+                while let Some(stack) = next {
+                    let (known_root, known_node) = known[stack.index()];
+                    if known_root == root {
+                        node = known_node;
+                        break;
+                    }
+                    pending.push(stack);
+                    next = profile.stacks.get(stack).parent;
                 }
-                pending.push(stack);
-                next = profile.stacks.get(stack).parent;
-            }
-            match (found, comm) {
-                (Some(found), _) => node = found,
-                (None, Some(comm)) => {
-                    let name = tree.name(profile.strings.get(comm));
-                    node = tree.child(ROOT, name);
+                while let Some(stack) = pending.pop() {
+                    let frame = profile.stacks.get(stack).frame;
+                    let known_name = &mut names[frame.index()];
+                    let name = *known_name.get_or_insert_with(|| tree.name(&annotated(profile, frame, annotate)));
+                    node = tree.child(node, name);
+                    known[stack.index()] = (root, node);
                 }
-                (None, None) => {}
+                tree.add(profile, columns, *sample as usize, node, keep_zeros);
             }
-            while let Some(stack) = pending.pop() {
-                let frame = profile.stacks.get(stack).frame;
-                let name = *names[frame.index()].get_or_insert_with(|| tree.name(&annotated(profile, frame, annotate)));
-                node = tree.child(node, name);
-                known.insert(comm, stack, node);
-            }
-            tree.add(profile, columns, index, node, keep_zeros);
         }
         tree
     }
@@ -176,32 +245,11 @@ fn counting_sort<K: Iterator<Item = u32>>(
     (sorted, starts)
 }
 
-/// The nodes of stacks, which differ by the thread's name.
-struct Known {
-    /// By stack: the name it was first met with, and the node. Nearly all stacks have one name only.
-    first: Vec<Option<(Option<StringId>, u32)>>,
-    others: IndexMap<(Option<StringId>, StackId), u32, RandomState>,
-}
+/// The root of samples that have no thread with a name.
+const NO_ROOT: u32 = 0;
 
-impl Known {
-    fn new(profile: &Profile) -> Self {
-        Self { first: vec![None; profile.stacks.len()], others: IndexMap::default() }
-    }
-
-    fn get(&self, comm: Option<StringId>, stack: StackId) -> Option<u32> {
-        match self.first[stack.index()] {
-            Some((first, node)) if first == comm => Some(node),
-            Some(_) => self.others.get(&(comm, stack)).copied(),
-            None => None,
-        }
-    }
-
-    fn insert(&mut self, comm: Option<StringId>, stack: StackId, node: u32) {
-        match &mut self.first[stack.index()] {
-            first @ None => *first = Some((comm, node)),
-            Some(_) => drop(self.others.insert((comm, stack), node)),
-        }
-    }
+fn root_key(comm: Option<StringId>) -> u32 {
+    comm.map_or(NO_ROOT, |name| id(name.index() + 1))
 }
 
 /// The name of the thread, else of its process.
@@ -291,13 +339,13 @@ impl Lines<'_> {
         if stack == b"#" || stack.starts_with(b"# ") {
             out.write_all(b"_")?;
         }
-        match stack.iter().rposition(|byte| *byte == b' ') {
-            Some(space) if self.disguise => {
+        match self.disguise.then(|| stack.iter().rposition(|byte| *byte == b' ')).flatten() {
+            Some(space) => {
                 out.write_all(&stack[..space])?;
                 out.write_all(b"_")?;
                 out.write_all(&stack[space + 1..])?;
             }
-            _ => out.write_all(stack)?,
+            None => out.write_all(stack)?,
         }
         for (column, value) in self.columns.iter().zip(values.sums) {
             let denominator = self.profile.value_types[*column].denominator.max(1);

@@ -168,7 +168,7 @@ impl Lines {
     fn make_room(&mut self) {
         let grown = Self { slots: Vec::new(), places: Vec::new(), used: 0, max_slots: self.max_slots };
         let before = std::mem::replace(self, grown);
-        let size = (before.slots.len() * 4).min(self.max_slots);
+        let size = (before.slots.len() * 2).min(self.max_slots);
         self.slots = vec![EMPTY; size];
         self.places = vec![0; size];
         if before.slots.len() == size {

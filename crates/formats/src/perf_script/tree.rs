@@ -9,17 +9,19 @@ const FREE: u32 = u32::MAX;
 
 /// Stacks in the order of their first appearance, callers first.
 ///
-/// Its own table of nodes is smaller and faster than the profile's, which is filled in one go at the end, when its size
-/// is known.
+/// A node's place in the table follows from all frames up to it, not from its parent's number. So the processor can look
+/// for the nodes of a whole stack at the same time, where it would otherwise wait for one after the other. What it finds
+/// is compared: nothing rests on the hash alone. The profile's own table is filled in one go at the end.
 pub(super) struct Tree {
     nodes: Vec<Stack>,
-    /// Parent, frame, and number of the node.
-    places: Vec<(u32, u32, u32)>,
+    /// The hash of each node, to make room.
+    hashes: Vec<u64>,
+    /// Half of the hash, and the node's number.
+    places: Vec<(u32, u32)>,
     /// Random in each process, so that no input can make places collide.
     key: [u64; 2],
     /// The stack that was added last, from root to leaf: the next one mostly has its first frames in common with it.
-    frames: Vec<FrameId>,
-    stacks: Vec<StackId>,
+    last: Vec<(FrameId, u64, StackId)>,
 }
 
 impl Tree {
@@ -27,71 +29,67 @@ impl Tree {
         let random = std::hash::RandomState::new();
         Self {
             nodes: Vec::new(),
-            places: vec![(0, 0, FREE); 1 << 12],
+            hashes: Vec::new(),
+            places: vec![(0, FREE); 1 << 12],
             key: [random.hash_one(0), random.hash_one(1) | 1],
-            frames: Vec::new(),
-            stacks: Vec::new(),
+            last: Vec::new(),
         }
     }
 
     /// Adds a stack, given from root to leaf.
     pub(super) fn add(&mut self, frames: &[FrameId]) -> Option<StackId> {
-        let common = self.frames.iter().zip(frames).take_while(|(a, b)| a == b).count();
-        self.frames.truncate(common);
-        self.stacks.truncate(common);
-        let mut stack = self.stacks.last().copied();
+        let common = self.last.iter().zip(frames).take_while(|(last, frame)| last.0 == **frame).count();
+        self.last.truncate(common);
+        let (mut hash, mut stack) = self.last.last().map_or((self.key[0], None), |last| (last.1, Some(last.2)));
         for frame in &frames[common..] {
-            stack = Some(self.child(stack, *frame));
-            self.frames.push(*frame);
-            self.stacks.extend(stack);
+            let product = u128::from(hash ^ frame.index() as u64) * u128::from(self.key[1]);
+            hash = (product as u64 ^ (product >> 64) as u64).wrapping_add(self.key[0]);
+            let entry = Stack { parent: stack, frame: *frame };
+            let node = self.find(hash, entry).unwrap_or_else(|| self.insert(hash, entry));
+            self.last.push((*frame, hash, node));
+            stack = Some(node);
         }
         stack
     }
 
-    fn child(&mut self, parent: Option<StackId>, frame: FrameId) -> StackId {
-        // Ids fit 32 bits, and so do they one higher.
-        let above = parent.map_or(0, |parent| parent.index() as u32 + 1);
-        let number = frame.index() as u32;
+    #[inline]
+    fn find(&self, hash: u64, entry: Stack) -> Option<StackId> {
         let mask = self.places.len() - 1;
-        let mut at = self.place(above, number);
+        let mut at = hash as usize;
         loop {
-            let (known_parent, known_frame, node) = self.places[at & mask];
+            let (tag, node) = self.places[at & mask];
             if node == FREE {
-                break;
+                return None;
             }
-            if known_parent == above && known_frame == number {
-                return StackId::from_index(node as usize);
+            if tag == (hash >> 32) as u32 && self.nodes[node as usize] == entry {
+                return Some(StackId::from_index(node as usize));
             }
             at += 1;
         }
-        let node = self.nodes.len();
-        self.nodes.push(Stack { parent, frame });
-        // This panics before the number could be wrong.
-        let id = StackId::from_index(node);
-        self.places[at & mask] = (above, number, node as u32);
-        if self.nodes.len() * 2 > self.places.len() {
-            self.grow();
+    }
+
+    fn insert(&mut self, hash: u64, entry: Stack) -> StackId {
+        if self.nodes.len() * 2 >= self.places.len() {
+            self.places = vec![(0, FREE); self.places.len() * 4];
+            for node in 0..self.hashes.len() {
+                self.put(self.hashes[node], node as u32);
+            }
         }
+        // This panics before a number could be wrong.
+        let id = StackId::from_index(self.nodes.len());
+        self.put(hash, self.nodes.len() as u32);
+        self.nodes.push(entry);
+        self.hashes.push(hash);
         id
     }
 
-    fn place(&self, parent: u32, frame: u32) -> usize {
-        let word = u64::from(parent) << 32 | u64::from(frame);
-        let product = u128::from(word ^ self.key[0]) * u128::from(self.key[1]);
-        (product as u64 ^ (product >> 64) as u64) as usize
-    }
-
-    fn grow(&mut self) {
-        let grown = vec![(0, 0, FREE); self.places.len() * 4];
-        let mask = grown.len() - 1;
-        let before = std::mem::replace(&mut self.places, grown);
-        for place in before.into_iter().filter(|place| place.2 != FREE) {
-            let mut at = self.place(place.0, place.1);
-            while self.places[at & mask].2 != FREE {
-                at += 1;
-            }
-            self.places[at & mask] = place;
+    fn put(&mut self, hash: u64, node: u32) {
+        let mask = self.places.len() - 1;
+        let mut at = hash as usize;
+        while self.places[at & mask].1 != FREE {
+            at += 1;
         }
+        self.places[at & mask] = ((hash >> 32) as u32, node);
     }
 
     /// Puts the stacks into a profile that has none yet.
