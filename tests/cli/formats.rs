@@ -55,7 +55,7 @@ fn every_way_out_and_back_in_tells_the_same() {
         assert_eq!((&info["format"], &info["threads"]), (&"pprof".into(), &2.into()));
     }
     let folded = run(&["convert", "in.txt", "-o", "-", "--as", "folded"]).stdout;
-    assert_eq!(folded, "app;main;leaf 1\napp;main;memcpy 1\n");
+    assert_eq!(folded, "app;main;leaf 100000\napp;main;memcpy 200000\n", "weighed by period, as inferno does");
     for name in ["out.folded", "out.folded.gz", "out.folded.zst"] {
         run(&["convert", "out.pb.gz", "-o", name]);
         run(&["convert", name, "-o", "again.folded"]);
@@ -81,11 +81,11 @@ fn filters_mean_the_same_on_every_command() {
         (&["--from", "400ms"], "app;main;memcpy 1\n"),
         (&["--merge-by", "module"], "app;app 1\napp;app;libc.so.6 1\n"),
     ] {
-        let mut args = vec!["convert", "in.txt", "-o", "-", "--as", "folded"];
+        let mut args = vec!["convert", "in.txt", "-o", "-", "--as", "folded", "--value", "cycles:u/count"];
         args.extend(filter);
         assert_eq!(burnmark_in(folder.path(), &args).ok().stdout, expected, "{filter:?}");
         let total = expected.lines().count();
-        let mut args = vec!["top", "in.txt", "--json"];
+        let mut args = vec!["top", "in.txt", "--json", "--value", "cycles:u/count"];
         args.extend(filter);
         assert_eq!(burnmark_in(folder.path(), &args).ok().json()["total"], total, "{filter:?}");
     }

@@ -20,7 +20,7 @@ fn agrees_to_the_sample(command: &[&str], options: &[&str], at_least: u64) {
     let theirs = perf::self_counts(&data);
     assert!(theirs.total() >= at_least, "only {} samples", theirs.total());
     let text = perf::script(&data);
-    let arguments = ["top", "--no-inline", "--json", "--limit", "0", "-"];
+    let arguments = ["top", "--no-inline", "--json", "--limit", "0", "--value", "cpu-clock:ppp/count", "-"];
     let top = burnmark_with(folder.path(), &arguments, &text).ok().json();
     assert_eq!(top["samples"], theirs.total());
     assert_eq!(top["total"], theirs.total());

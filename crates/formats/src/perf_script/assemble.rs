@@ -23,6 +23,7 @@ pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
         }
     }
     let mut profile = Profile::new(events.value_types());
+    profile.default_value = events.default_value();
     let mut workers: Vec<Worker<'_>> = folders.iter().map(Worker::new).collect();
     let mut tree = Tree::new();
     let mut values = vec![0; profile.value_types.len()];
@@ -155,6 +156,11 @@ impl<'a> Events<'a> {
             types.push(count_of(NO_EVENT));
         }
         types
+    }
+
+    /// What perf's own report and inferno weigh samples by: the first event's periods, or samples where there are none.
+    fn default_value(&self) -> usize {
+        usize::from(self.list.first().is_some_and(|(_, has_period)| *has_period))
     }
 }
 

@@ -240,6 +240,7 @@ fn build(mut reader: Reader) -> Parsed {
         value_types.push(count_of(NO_EVENT));
     }
     let mut profile = Profile::new(value_types);
+    profile.default_value = usize::from(events.first().is_some_and(|event| event.1));
     for sample in &reader.samples {
         let event = sample.event();
         let index = events.iter().position(|known| known.0 == event).unwrap_or(events.len() - 1);

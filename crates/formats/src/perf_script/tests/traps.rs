@@ -153,7 +153,7 @@ a 1 6.000000: syscalls:sys_enter_read: fd: 0x3, buf: 0x7ffd, count: 100\n\n";
             "syscalls:sys_enter_read/count 1",
         ]
     );
-    assert_eq!(parsed.profile.default_value, 0);
+    assert_eq!(parsed.profile.default_value, 1, "the first event's periods");
     assert_eq!(
         parsed.profile.meta.event.as_deref(),
         Some(
