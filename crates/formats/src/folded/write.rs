@@ -1,11 +1,12 @@
 //! Writes folded stacks.
 
+use std::hash::BuildHasher;
 use std::io::{self, Write};
 use std::sync::mpsc;
 
 use burnmark_model::{FrameId, Id, ModuleKind, Profile, Sample, StringId, ThreadId};
 use foldhash::fast::RandomState;
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 
 use super::ANNOTATED;
 use super::build::{INLINED, SUFFIXES};
@@ -27,8 +28,9 @@ pub(crate) fn write(profile: &Profile, options: &WriteOptions, out: &mut dyn Wri
     let tree = Tree::of(profile, &columns);
     // Should every line look as if it had one count more, readers would take it for that.
     let numbered = |name: u32| trailing_count(tree.names[name as usize].as_bytes()).is_some();
-    let mut leaves = tree.nodes.iter().filter(|(_, values)| values.written);
-    let disguise = columns.len() == 1 && !tree.root.written && leaves.all(|((_, name), _)| numbered(*name));
+    let (root, nodes) = tree.nodes.split_first().expect("there is always the root");
+    let mut leaves = nodes.iter().filter(|node| node.values.written);
+    let disguise = columns.len() == 1 && !root.values.written && leaves.all(|node| numbered(node.name));
     let mut lines = Lines { tree: &tree, profile, columns: &columns, disguise, text: String::new() };
     if tree.nodes.len() < NODES_FOR_A_THREAD {
         return lines.write(out);
@@ -118,14 +120,22 @@ struct Values {
     written: bool,
 }
 
+struct Node {
+    parent: u32,
+    name: u32,
+    values: Values,
+}
+
 /// A prefix tree of names.
 struct Tree {
     /// Names as they are written.
     names: IndexSet<String, RandomState>,
-    /// Parent (node n is entry n − 1, node 0 the root) and name.
-    nodes: IndexMap<(u32, u32), Values, RandomState>,
-    /// The empty stack.
-    root: Values,
+    /// The first one is the empty stack; callers come before callees.
+    nodes: Vec<Node>,
+    /// Half of the hash of parent and name, and the node; [`ROOT`] where there is none. Millions of nodes are looked up
+    /// here, which is why this is not a map that holds all of them.
+    places: Vec<(u32, u32)>,
+    hasher: RandomState,
 }
 
 fn id(index: usize) -> u32 {
@@ -135,8 +145,10 @@ fn id(index: usize) -> u32 {
 impl Tree {
     fn of(profile: &Profile, columns: &[usize]) -> Self {
         let annotate = profile.meta.other.contains_key(ANNOTATED);
-        let nodes = IndexMap::with_capacity_and_hasher(profile.stacks.len(), RandomState::default());
-        let mut tree = Self { names: IndexSet::default(), nodes, root: Values::default() };
+        let mut nodes = Vec::with_capacity(profile.stacks.len() + 1);
+        nodes.push(Node { parent: ROOT, name: 0, values: Values::default() });
+        let places = vec![(0, ROOT); (2 * profile.stacks.len()).next_power_of_two().max(64)];
+        let mut tree = Self { names: IndexSet::default(), nodes, places, hasher: RandomState::default() };
         let mut names: Vec<Option<u32>> = vec![None; profile.frames.len()];
         // Samples of one root after the other: then a stack's node is that of the last root it was met under, or none.
         let roots: Vec<u32> = profile.threads.iter().map(|(thread, _)| comm(profile, thread)).map(root_key).collect();
@@ -182,17 +194,48 @@ impl Tree {
     }
 
     fn child(&mut self, parent: u32, name: u32) -> u32 {
-        let entry = self.nodes.entry((parent, name));
-        let node = id(entry.index() + 1);
-        entry.or_default();
+        let hash = self.hash(parent, name);
+        let mask = self.places.len() - 1;
+        let mut at = hash as usize;
+        loop {
+            let (tag, node) = self.places[at & mask];
+            if node == ROOT {
+                break;
+            }
+            let known = &self.nodes[node as usize];
+            if tag == (hash >> 32) as u32 && known.parent == parent && known.name == name {
+                return node;
+            }
+            at += 1;
+        }
+        let node = id(self.nodes.len());
+        self.nodes.push(Node { parent, name, values: Values::default() });
+        self.places[at & mask] = ((hash >> 32) as u32, node);
+        if self.nodes.len() * 4 > self.places.len() * 3 {
+            self.make_room();
+        }
         node
     }
 
+    fn hash(&self, parent: u32, name: u32) -> u64 {
+        self.hasher.hash_one(u64::from(parent) << 32 | u64::from(name))
+    }
+
+    fn make_room(&mut self) {
+        self.places = vec![(0, ROOT); self.places.len() * 2];
+        let mask = self.places.len() - 1;
+        for (number, node) in self.nodes.iter().enumerate().skip(1) {
+            let hash = self.hash(node.parent, node.name);
+            let mut at = hash as usize;
+            while self.places[at & mask].1 != ROOT {
+                at += 1;
+            }
+            self.places[at & mask] = ((hash >> 32) as u32, id(number));
+        }
+    }
+
     fn add(&mut self, profile: &Profile, columns: &[usize], sample: usize, node: u32, keep_zeros: bool) {
-        let values = match node {
-            ROOT => &mut self.root,
-            node => &mut self.nodes[node as usize - 1],
-        };
+        let values = &mut self.nodes[node as usize].values;
         for (sum, column) in values.sums.iter_mut().zip(columns) {
             let value = profile.samples.values(*column)[sample];
             // Absolute values of a column sum to at most i64::MAX.
@@ -202,23 +245,21 @@ impl Tree {
         values.written |= keep_zeros;
     }
 
-    /// Child nodes of each node, sorted by name, and where each node's children begin among them.
+    /// Child nodes of each node, and where each node's children begin among them.
     fn children(&self) -> (Vec<u32>, Vec<u32>) {
-        let mut sorted: Vec<u32> = (0..id(self.names.len())).collect();
-        sorted.sort_unstable_by_key(|name| &self.names[*name as usize]);
-        let mut rank = vec![0; sorted.len()];
-        for (place, name) in sorted.iter().enumerate() {
-            rank[*name as usize] = id(place);
-        }
-        let names = || self.nodes.keys().map(|(_, name)| rank[*name as usize]);
-        let (by_name, _) = counting_sort(1..=id(self.nodes.len()), names, self.names.len());
-        // Sorting by parent keeps the order by name among the children of one.
-        let parents = || by_name.iter().map(|node| self.key(*node).0);
-        counting_sort(by_name.iter().copied(), parents, self.nodes.len() + 1)
+        let parents = || self.nodes[1..].iter().map(|node| node.parent);
+        counting_sort(1..id(self.nodes.len()), parents, self.nodes.len())
     }
 
-    fn key(&self, node: u32) -> (u32, u32) {
-        *self.nodes.get_index(node as usize - 1).expect("a node of this tree").0
+    /// The place of each name among all, sorted.
+    fn ranks(&self) -> Vec<u32> {
+        let mut sorted: Vec<u32> = (0..id(self.names.len())).collect();
+        sorted.sort_unstable_by_key(|name| &self.names[*name as usize]);
+        let mut ranks = vec![0; sorted.len()];
+        for (place, name) in sorted.iter().enumerate() {
+            ranks[*name as usize] = id(place);
+        }
+        ranks
     }
 }
 
@@ -309,23 +350,24 @@ impl Lines<'_> {
     /// Walks the tree from the root, parents first.
     fn write(&mut self, out: &mut dyn Write) -> Result<(), Error> {
         let (children, starts) = self.tree.children();
-        let of = |node: u32| starts[node as usize] as usize..starts[node as usize + 1] as usize;
-        self.line(self.tree.root, out)?;
+        let ranks = self.tree.ranks();
         // Nodes to visit, the next one last, with how much of the text is their parent's.
-        let mut pending: Vec<(u32, usize)> = Vec::new();
-        let visit = |pending: &mut Vec<(u32, usize)>, parent: u32, text: usize| {
-            pending.extend(children[of(parent)].iter().rev().map(|child| (*child, text)));
-        };
-        visit(&mut pending, ROOT, 0);
-        while let Some((node, before)) = pending.pop() {
-            let (parent, name) = self.tree.key(node);
+        let mut pending = vec![(ROOT, 0)];
+        while let Some((number, before)) = pending.pop() {
+            let node = &self.tree.nodes[number as usize];
             self.text.truncate(before);
-            if parent != ROOT {
+            if node.parent != ROOT {
                 self.text.push(';');
             }
-            self.text.push_str(&self.tree.names[name as usize]);
-            self.line(self.tree.nodes[node as usize - 1], out)?;
-            visit(&mut pending, node, self.text.len());
+            if number != ROOT {
+                self.text.push_str(&self.tree.names[node.name as usize]);
+            }
+            self.line(node.values, out)?;
+            let range = starts[number as usize] as usize..starts[number as usize + 1] as usize;
+            let first = pending.len();
+            pending.extend(children[range].iter().map(|child| (*child, self.text.len())));
+            let rank = |child: u32| ranks[self.tree.nodes[child as usize].name as usize];
+            pending[first..].sort_unstable_by_key(|(child, _)| std::cmp::Reverse(rank(*child)));
         }
         Ok(())
     }
