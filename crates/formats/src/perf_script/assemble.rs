@@ -9,7 +9,6 @@ use super::build::{Item, NO_EVENT, OTHER_EVENTS, ProcessNames, count_of, make_fr
 use super::fold::{Folder, NO_HEADER, NONE, Record, STANDALONE, Segment};
 use super::notes::{Comments, Trouble, Troubles, read_comments};
 use super::split::Folded;
-use super::tree::Tree;
 
 /// Makes the profile.
 pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
@@ -25,7 +24,8 @@ pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
     let mut profile = Profile::new(events.value_types());
     profile.default_value = events.default_value();
     let mut workers: Vec<Worker<'_>> = folders.iter().map(Worker::new).collect();
-    let mut tree = Tree::new();
+    let nodes = folders.iter().map(|folder| folder.tree.nodes().len()).max();
+    profile.stacks.reserve(nodes.unwrap_or(0));
     let mut values = vec![0; profile.value_types.len()];
     let mut lines_before = 0;
     // Segments are dropped as they are used: records need not be held twice.
@@ -33,7 +33,7 @@ pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
         let worker = &mut workers[folder];
         for record in &segment.records {
             let thread = worker.thread(&mut profile, &names, record.thread);
-            let stack = worker.stack(&mut profile, &mut tree, record.stack);
+            let stack = worker.stack(&mut profile, record.stack);
             let sample = Sample { stack, thread, time_ns: record.time_ns, labels: None };
             let column = events.columns[folder][record.event as usize];
             values.fill(0);
@@ -49,7 +49,6 @@ pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
         }
         lines_before += segment.lines;
     }
-    tree.into_stacks(&mut profile);
     describe(&mut profile.meta, &events, &totals);
     Parsed { profile, warnings: totals.troubles.into_warnings() }
 }
@@ -175,12 +174,21 @@ fn describe(meta: &mut Meta, events: &Events<'_>, totals: &Totals) {
 struct Worker<'a> {
     folder: &'a Folder,
     threads: Vec<Option<ThreadId>>,
-    stacks: Vec<Option<StackId>>,
+    /// By node of the folder's tree.
+    stacks: Vec<Resolved>,
+    /// What is around nodes that are no plain frames.
+    around: HashMap<u32, Around, RandomState>,
     /// Frames that are what they are wherever they stand.
     frames: Vec<Option<FrameId>>,
     /// Frames that depend on what stands around them: by item, source item, the module's item, and inline depth.
     other_frames: HashMap<[u32; 4], FrameId, RandomState>,
-    root_first: Vec<FrameId>,
+    pending: Vec<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Resolved {
+    NotYet,
+    As(Option<StackId>),
 }
 
 impl<'a> Worker<'a> {
@@ -188,10 +196,11 @@ impl<'a> Worker<'a> {
         Self {
             folder,
             threads: vec![None; folder.threads.len()],
-            stacks: vec![None; folder.stacks.len()],
+            stacks: vec![Resolved::NotYet; folder.tree.nodes().len()],
+            around: HashMap::default(),
             frames: vec![None; folder.items.len()],
             other_frames: HashMap::default(),
-            root_first: Vec::new(),
+            pending: Vec::new(),
         }
     }
 
@@ -204,30 +213,46 @@ impl<'a> Worker<'a> {
         Some(*known.get_or_insert_with(|| names.thread(profile, key)))
     }
 
-    fn stack(&mut self, profile: &mut Profile, tree: &mut Tree, number: u32) -> Option<StackId> {
-        if number == NONE {
-            return None;
+    /// The stack of a node, made from root to leaf as far as it is not there yet.
+    fn stack(&mut self, profile: &mut Profile, node: u32) -> Option<StackId> {
+        let nodes = self.folder.tree.nodes();
+        let mut next = node;
+        let mut stack = None;
+        while next != NONE {
+            if let Resolved::As(known) = self.stacks[next as usize] {
+                stack = known;
+                break;
+            }
+            self.pending.push(next);
+            next = nodes[next as usize].parent;
         }
-        if self.stacks[number as usize].is_none() {
-            self.collect_frames(profile, number);
-            self.stacks[number as usize] = tree.add(&self.root_first);
-        }
-        self.stacks[number as usize]
-    }
-
-    /// Makes the frames of a stack, root first.
-    fn collect_frames(&mut self, profile: &mut Profile, number: u32) {
-        self.root_first.clear();
-        let mut around = Around { source: NONE, module: NONE, depth: 0 };
-        for number in self.folder.stacks.get(number).iter().rev() {
-            let frame = match self.frames.get(*number as usize) {
+        let mut around = self.around(next);
+        while let Some(node) = self.pending.pop() {
+            let item = nodes[node as usize].item;
+            let frame = match self.frames.get(item as usize) {
                 Some(Some(frame)) if around.source == NONE => {
-                    around = Around { source: NONE, module: *number, depth: 0 };
+                    around = Around { source: NONE, module: item, depth: 0 };
                     Some(*frame)
                 }
-                _ => self.other_frame(profile, *number, &mut around),
+                _ => self.other_frame(profile, item, &mut around),
             };
-            self.root_first.extend(frame);
+            if let Some(frame) = frame {
+                stack = Some(profile.push_frame(stack, frame));
+            }
+            self.stacks[node as usize] = Resolved::As(stack);
+            if around != (Around { source: NONE, module: item, depth: 0 }) {
+                self.around.insert(node, around);
+            }
+        }
+        stack
+    }
+
+    /// What is known behind a node.
+    fn around(&self, node: u32) -> Around {
+        match self.around.get(&node) {
+            _ if node == NONE => Around { source: NONE, module: NONE, depth: 0 },
+            Some(around) => *around,
+            None => Around { source: NONE, module: self.folder.tree.nodes()[node as usize].item, depth: 0 },
         }
     }
 
@@ -273,6 +298,7 @@ impl<'a> Worker<'a> {
 }
 
 /// What is known on the way from root to leaf.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Around {
     /// The source line of the frame to come.
     source: u32,

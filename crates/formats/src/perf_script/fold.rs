@@ -1,8 +1,8 @@
 //! Folding lines into samples of distinct stacks, fast.
 //!
 //! Nearly all lines of a text have been met before, so what lines say is found by their hash; only new ones are parsed.
-//! The stack of a sample is then a sequence of small numbers, and distinct sequences are kept once. What becomes of the
-//! numbers is decided at the end, from distinct stacks only: see [`super::assemble`].
+//! The stack of a sample is then a sequence of small numbers, which is again found by its hash; new ones are put into a
+//! prefix tree. What becomes of the numbers is decided at the end, from distinct stacks only: see [`super::assemble`].
 
 use foldhash::fast::RandomState;
 use indexmap::{IndexMap, IndexSet};
@@ -14,9 +14,10 @@ use super::frame::{
 use super::header::{Period, Suffix, ThreadText, find_time, parse_prefix, parse_tail, split_period};
 use super::line::{Header, Line, Time, is_comment, lost_in_record, parse_line, without_return};
 use super::notes::{Comments, Trouble, Troubles};
-use super::table::{Hash, Keys, Lines, MISS, Sequences};
+use super::table::{Hash, Keys, Lines, MISS};
+use super::tree::Tree;
 
-/// One sample; a stack, thread or event is a number of the folder's that read it.
+/// One sample; a stack (node of the tree), thread or event is a number of the folder's that read it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     pub(super) time_ns: Option<i64>,
@@ -31,7 +32,7 @@ pub(super) struct Record {
 }
 
 /// No stack, or no thread.
-pub(super) const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = MISS;
 /// The event of samples without a header.
 pub(super) const NO_HEADER: u32 = u32::MAX;
 
@@ -84,7 +85,9 @@ pub(super) struct Folder {
     pub(super) threads: IndexSet<ThreadKey, RandomState>,
     /// By their bytes; with their text, and whether it had to be mended.
     pub(super) events: IndexMap<Vec<u8>, (Box<str>, bool), RandomState>,
-    pub(super) stacks: Sequences,
+    /// Nodes of stacks, by the hash of their items.
+    stacks: Lines,
+    pub(super) tree: Tree,
     /// What stood behind the last header's period, and its event.
     last_tail: Vec<u8>,
     last_event: u32,
@@ -119,7 +122,8 @@ impl Folder {
             items: IndexSet::default(),
             threads: IndexSet::default(),
             events,
-            stacks: Sequences::new(keys.clone()),
+            stacks: Lines::new(MAX_LINE_SLOTS),
+            tree: Tree::new(),
             last_tail: Vec::new(),
             last_event: 0,
             segment: Segment::default(),
@@ -420,7 +424,7 @@ impl Folder {
                 if self.inlined_at.is_some() {
                     self.mark_standalone();
                 }
-                let stack = if self.stack.is_empty() { NONE } else { self.stacks.intern(&self.stack) };
+                let stack = self.node_of_stack();
                 self.segment.records.push(Record { stack, ..self.record });
             }
         }
@@ -429,6 +433,16 @@ impl Folder {
         self.inlined_at = None;
         self.state = State::Closed;
         self.care = CARE;
+    }
+
+    fn node_of_stack(&mut self) -> u32 {
+        let hash = self.keys.hash_numbers(&self.stack);
+        let mut node = self.stacks.get(hash);
+        if node == MISS && !self.stack.is_empty() {
+            node = self.tree.add(&self.stack);
+            self.stacks.insert(hash, node);
+        }
+        node
     }
 
     /// A header with a time, the usual case.

@@ -69,6 +69,27 @@ impl Keys {
         Hash { low: fold(sums[0]) ^ length, high: fold(sums[1]).wrapping_add(length) }
     }
 
+    /// The hash of a sequence of numbers.
+    #[inline]
+    pub(super) fn hash_numbers(&self, numbers: &[u32]) -> Hash {
+        let mut sums = [0u128; 2];
+        for round in numbers.chunks(ROUND / 4) {
+            for (sum, key) in sums.iter_mut().zip(self.joint) {
+                *sum = u128::from(fold(*sum)).wrapping_mul(u128::from(key)).rotate_left(29);
+            }
+            let (steps, rest) = round.as_chunks::<4>();
+            let mut last = [0; 4];
+            last[..rest.len()].copy_from_slice(rest);
+            for (step, keys) in steps.iter().chain([&last]).zip(self.steps.windows(2)) {
+                let [a, b] = [[step[0], step[1]], [step[2], step[3]]].map(|[a, b]| u64::from(a) | u64::from(b) << 32);
+                sums[0] = sums[0].wrapping_add(product(a, b, keys[0][0], keys[0][1]));
+                sums[1] = sums[1].wrapping_add(product(a, b, keys[1][0], keys[1][1]));
+            }
+        }
+        let length = (numbers.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Hash { low: fold(sums[0]) ^ length, high: fold(sums[1]).wrapping_add(length) }
+    }
+
     #[inline]
     fn add_steps(&self, sums: &mut [u128; 2], text: &[u8]) {
         let (steps, _) = text.as_chunks::<STEP>();
@@ -180,88 +201,5 @@ impl Lines {
                 self.put(*slot, *place);
             }
         }
-    }
-}
-
-/// Distinct sequences of numbers, in order of their first appearance.
-#[derive(Clone, Debug)]
-pub(super) struct Sequences {
-    keys: Keys,
-    slots: Vec<(u32, u32)>,
-    /// Where each sequence ends in `items`.
-    ends: Vec<usize>,
-    items: Vec<u32>,
-}
-
-impl Sequences {
-    pub(super) fn new(keys: Keys) -> Self {
-        Self { keys, slots: vec![(0, MISS); 1 << 10], ends: Vec::new(), items: Vec::new() }
-    }
-
-    pub(super) fn get(&self, number: u32) -> &[u32] {
-        let number = number as usize;
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.items[start..self.ends[number]]
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// The number of a sequence, which is compared item by item with those of its hash.
-    pub(super) fn intern(&mut self, sequence: &[u32]) -> u32 {
-        let hash = self.hash(sequence);
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize;
-        loop {
-            let (tag, number) = self.slots[at & mask];
-            if number == MISS {
-                break;
-            }
-            if tag == (hash >> 32) as u32 && self.get(number) == sequence {
-                return number;
-            }
-            at += 1;
-        }
-        let number = u32::try_from(self.ends.len()).ok().filter(|number| *number != MISS);
-        let number = number.expect("a text of less than 2^32 stacks");
-        self.items.extend_from_slice(sequence);
-        self.ends.push(self.items.len());
-        self.slots[at & mask] = ((hash >> 32) as u32, number);
-        if self.ends.len() * 2 > self.slots.len() {
-            self.grow();
-        }
-        number
-    }
-
-    fn grow(&mut self) {
-        let mut slots = vec![(0, MISS); self.slots.len() * 4];
-        let mask = slots.len() - 1;
-        for number in 0..self.ends.len() as u32 {
-            let hash = self.hash(self.get(number));
-            let mut at = hash as usize;
-            while slots[at & mask].1 != MISS {
-                at += 1;
-            }
-            slots[at & mask] = ((hash >> 32) as u32, number);
-        }
-        self.slots = slots;
-    }
-
-    fn hash(&self, sequence: &[u32]) -> u64 {
-        let mut sum = sequence.len() as u64;
-        for round in sequence.chunks(4 * self.keys.steps.len()) {
-            let (fours, rest) = round.as_chunks::<4>();
-            let mut product_sum = u128::from(sum.wrapping_mul(self.keys.joint[0]));
-            for (four, keys) in fours.iter().zip(&self.keys.steps) {
-                let [a, b] = [[four[0], four[1]], [four[2], four[3]]].map(|[a, b]| u64::from(a) | u64::from(b) << 32);
-                product_sum = product_sum.wrapping_add(product(a, b, keys[0], keys[1]));
-            }
-            for (item, key) in rest.iter().zip(self.keys.tail) {
-                product_sum = product_sum.wrapping_add(product(u64::from(*item), 0, key, self.keys.joint[1]));
-            }
-            sum = fold(product_sum);
-        }
-        sum
     }
 }

@@ -1,27 +1,36 @@
-//! The prefix tree of stacks while it is built.
+//! The prefix tree of a folder's stacks.
 
 use std::hash::BuildHasher;
 
-use burnmark_model::{FrameId, Id, Profile, Stack, StackId};
+use super::fold::NONE;
+
+/// A step from a stack to one with one more item at its leaf end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Node {
+    /// [`NONE`] at the root; else smaller than the node's own number.
+    pub(super) parent: u32,
+    pub(super) item: u32,
+}
 
 /// A free place; no node has this number.
 const FREE: u32 = u32::MAX;
 
 /// Stacks in the order of their first appearance, callers first.
 ///
-/// A node's place in the table follows from all frames up to it, not from its parent's number. So the processor can look
+/// A node's place in the table follows from all items up to it, not from its parent's number. So the processor can look
 /// for the nodes of a whole stack at the same time, where it would otherwise wait for one after the other. What it finds
-/// is compared: nothing rests on the hash alone. The profile's own table is filled in one go at the end.
+/// is compared: nothing rests on the hash alone.
+#[derive(Debug)]
 pub(super) struct Tree {
-    nodes: Vec<Stack>,
+    nodes: Vec<Node>,
     /// The hash of each node, to make room.
     hashes: Vec<u64>,
     /// Half of the hash, and the node's number.
     places: Vec<(u32, u32)>,
     /// Random in each process, so that no input can make places collide.
     key: [u64; 2],
-    /// The stack that was added last, from root to leaf: the next one mostly has its first frames in common with it.
-    last: Vec<(FrameId, u64, StackId)>,
+    /// Item, hash and node of the stack that was added last, from root to leaf: the next one mostly begins like it.
+    last: Vec<(u32, u64, u32)>,
 }
 
 impl Tree {
@@ -36,24 +45,28 @@ impl Tree {
         }
     }
 
-    /// Adds a stack, given from root to leaf.
-    pub(super) fn add(&mut self, frames: &[FrameId]) -> Option<StackId> {
-        let common = self.last.iter().zip(frames).take_while(|(last, frame)| last.0 == **frame).count();
+    /// All nodes, callers first.
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Adds a stack, given from leaf to root, and returns its node; [`NONE`] for the empty stack.
+    pub(super) fn add(&mut self, leaf_first: &[u32]) -> u32 {
+        let common = self.last.iter().zip(leaf_first.iter().rev()).take_while(|(last, item)| last.0 == **item).count();
         self.last.truncate(common);
-        let (mut hash, mut stack) = self.last.last().map_or((self.key[0], None), |last| (last.1, Some(last.2)));
-        for frame in &frames[common..] {
-            let product = u128::from(hash ^ frame.index() as u64) * u128::from(self.key[1]);
+        let (mut hash, mut node) = self.last.last().map_or((self.key[0], NONE), |last| (last.1, last.2));
+        for item in leaf_first.iter().rev().skip(common) {
+            let product = u128::from(hash ^ u64::from(*item)) * u128::from(self.key[1]);
             hash = (product as u64 ^ (product >> 64) as u64).wrapping_add(self.key[0]);
-            let entry = Stack { parent: stack, frame: *frame };
-            let node = self.find(hash, entry).unwrap_or_else(|| self.insert(hash, entry));
-            self.last.push((*frame, hash, node));
-            stack = Some(node);
+            let entry = Node { parent: node, item: *item };
+            node = self.find(hash, entry).unwrap_or_else(|| self.insert(hash, entry));
+            self.last.push((*item, hash, node));
         }
-        stack
+        node
     }
 
     #[inline]
-    fn find(&self, hash: u64, entry: Stack) -> Option<StackId> {
+    fn find(&self, hash: u64, entry: Node) -> Option<u32> {
         let mask = self.places.len() - 1;
         let mut at = hash as usize;
         loop {
@@ -62,25 +75,25 @@ impl Tree {
                 return None;
             }
             if tag == (hash >> 32) as u32 && self.nodes[node as usize] == entry {
-                return Some(StackId::from_index(node as usize));
+                return Some(node);
             }
             at += 1;
         }
     }
 
-    fn insert(&mut self, hash: u64, entry: Stack) -> StackId {
+    fn insert(&mut self, hash: u64, entry: Node) -> u32 {
         if self.nodes.len() * 2 >= self.places.len() {
             self.places = vec![(0, FREE); self.places.len() * 4];
             for node in 0..self.hashes.len() {
                 self.put(self.hashes[node], node as u32);
             }
         }
-        // This panics before a number could be wrong.
-        let id = StackId::from_index(self.nodes.len());
-        self.put(hash, self.nodes.len() as u32);
+        let node = u32::try_from(self.nodes.len()).ok().filter(|node| *node < FREE - 1);
+        let node = node.expect("a tree of less than 2^32 nodes, as each takes 24 bytes");
+        self.put(hash, node);
         self.nodes.push(entry);
         self.hashes.push(hash);
-        id
+        node
     }
 
     fn put(&mut self, hash: u64, node: u32) {
@@ -90,13 +103,5 @@ impl Tree {
             at += 1;
         }
         self.places[at & mask] = ((hash >> 32) as u32, node);
-    }
-
-    /// Puts the stacks into a profile that has none yet.
-    pub(super) fn into_stacks(self, profile: &mut Profile) {
-        profile.stacks.reserve(self.nodes.len());
-        for stack in self.nodes {
-            profile.stacks.intern(stack);
-        }
     }
 }
