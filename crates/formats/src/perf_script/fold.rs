@@ -242,7 +242,12 @@ impl Folder {
                 match self.known_symbol(text) {
                     Some(id) => {
                         self.lines.insert(hash, id);
-                        self.add_item(id, text, before);
+                        if (id | self.care) & CARE == 0 {
+                            self.was_frame = true;
+                            self.stack.push(id);
+                        } else {
+                            self.add_item(id, text, before);
+                        }
                     }
                     None => self.unknown_line(text, Some(hash), before),
                 }

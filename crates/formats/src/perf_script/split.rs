@@ -64,6 +64,9 @@ pub(super) struct Cut {
 /// Lines longer than this are not looked at when a place to cut is sought.
 const MAX_CUT_LINE: usize = 64 << 10;
 
+/// How much is read at a time where one sample is wanted, not all.
+const PEEK: usize = 8 << 10;
+
 /// Folders, and segments in the text's order, each with the index of the folder that read it.
 pub(super) type Folded = (Vec<Folder>, Vec<(usize, Segment)>);
 
@@ -144,7 +147,9 @@ fn fold_segment(
     let mut filled = 0;
     let mut behind_empty_line = false;
     loop {
-        let read = text.read_at(&mut buffer[filled..], offset + filled as u64)?;
+        let place = offset + filled as u64;
+        let wanted = wanted_at(place, range.end).min(buffer.len() - filled);
+        let read = text.read_at(&mut buffer[filled..filled + wanted], place)?;
         count(offset + filled as u64, offset + (filled + read) as u64);
         let known = filled;
         filled += read;
@@ -184,6 +189,11 @@ fn fold_segment(
             buffer.resize(filled * 2, 0);
         }
     }
+}
+
+/// How much to read at a place: what lies behind the segment's end is read by another, but for the last sample.
+fn wanted_at(place: u64, end: u64) -> usize {
+    usize::try_from(end.saturating_sub(place)).unwrap_or(usize::MAX).saturating_add(PEEK)
 }
 
 /// The length of the lines that begin before `end`; the first begins at `offset`.
@@ -259,7 +269,8 @@ impl Lines<'_> {
             if newline.is_none() {
                 self.make_room();
                 known = self.filled;
-                let read = self.text.read_at(&mut self.buffer[known..], self.offset + known as u64)?;
+                let wanted = PEEK.min(self.buffer.len() - known);
+                let read = self.text.read_at(&mut self.buffer[known..known + wanted], self.offset + known as u64)?;
                 self.filled += read;
                 if read == 0 && self.filled > 0 {
                     end = Some(self.filled);

@@ -149,7 +149,7 @@ pub(super) struct Lines {
 impl Lines {
     /// An empty table that forgets when it would need more than `max_slots` slots; a power of two.
     pub(super) fn new(max_slots: usize) -> Self {
-        let size = max_slots.min(1 << 12);
+        let size = max_slots.min(1 << 14);
         Self { slots: vec![EMPTY; size], places: vec![0; size], used: 0, max_slots }
     }
 
@@ -200,6 +200,60 @@ impl Lines {
             if slot.value != MISS {
                 self.put(*slot, *place);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_and_the_length_matter() {
+        let keys = Keys::random();
+        let mut seen = std::collections::HashSet::new();
+        for length in 0..700 {
+            let mut text = vec![0u8; length];
+            let mut check = |text: &[u8]| {
+                let hash = keys.hash(text);
+                assert!(seen.insert((hash.low, hash.high)), "{length}");
+            };
+            check(&text);
+            for at in 0..length {
+                text[at] = 1;
+                check(&text);
+                text[at] = 0;
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        for length in 0..200 {
+            let mut numbers = vec![0u32; length];
+            for at in 0..=length {
+                numbers.iter_mut().enumerate().for_each(|(index, number)| *number = u32::from(index == at));
+                let hash = keys.hash_numbers(&numbers);
+                assert!(seen.insert((hash.low, hash.high)), "{length} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_grows_and_then_forgets_but_never_mistakes() {
+        let keys = Keys::random();
+        for (max_slots, remembered) in [(1 << 20, 50_000), (1 << 15, 16_000), (64, 20)] {
+            let mut lines = Lines::new(max_slots);
+            for number in 0..50_000u32 {
+                let hash = keys.hash(&number.to_le_bytes());
+                assert_eq!(lines.get(hash), MISS);
+                lines.insert(hash, number);
+                assert_eq!(lines.get(hash), number);
+            }
+            assert!(lines.slots.len() <= max_slots);
+            let known = (0..50_000u32).filter(|number| match lines.get(keys.hash(&number.to_le_bytes())) {
+                MISS => false,
+                found => found == *number || panic!("{number} was taken for {found}"),
+            });
+            let known = known.count();
+            assert!(known <= remembered && (known == 50_000) == (remembered == 50_000), "{max_slots}: {known}");
         }
     }
 }
