@@ -245,7 +245,7 @@ fn sample(
 fn take(recorder: &mut Recorder, bytes: &[u8], layout: &burnmark_perf::layout::SampleLayout) -> anyhow::Result<()> {
     // A record that can't be decoded is the kernel's doing: nothing of the user's input is in it.
     let record = Record::decode(bytes, layout).context("the kernel wrote a record that is not understood")?;
-    recorder.apply(&record);
+    recorder.apply(&record, 0);
     Ok(())
 }
 

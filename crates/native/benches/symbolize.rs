@@ -33,7 +33,7 @@ fn recording() -> Recording {
     let (mut recorder, pid, start, end) = own();
     let step = (end - start) / ADDRESSES;
     for index in 0..ADDRESSES {
-        let sample = SampleEvent { pid, tid: pid, time: index, period: 1 };
+        let sample = SampleEvent { pid, tid: pid, time: index, period: 1, event: 0 };
         recorder.sample(&sample, [(Mode::User, start + index * step)]);
     }
     recorder.into_recording()
@@ -61,7 +61,7 @@ fn record(criterion: &mut Criterion) {
         bencher.iter(|| {
             for index in 0..1000 {
                 time += 1;
-                let sample = SampleEvent { pid, tid: pid, time, period: 1 };
+                let sample = SampleEvent { pid, tid: pid, time, period: 1, event: 0 };
                 let frame = |depth| (Mode::User, start + (depth * 4099 + (index % 500) * depth * 64) % (end - start));
                 recorder.sample(&sample, (0..DEPTH).map(frame));
             }

@@ -2,13 +2,14 @@
 
 mod names;
 mod paths;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burnmark_model::{
     Frame, FrameId, Function, Module, ModuleId, ModuleKind, Parsed, Process, Profile, Sample, StackId, Thread,
-    ThreadId, ValueType, Warning,
+    ThreadId, Warning,
 };
 use rayon::prelude::*;
 
@@ -191,6 +192,7 @@ struct Builder<'a> {
     recording: &'a Recording,
     looked: Looked<'a>,
     profile: Profile,
+    values: values::Values,
     paths: Paths<'a>,
     /// Per frame: its frames in the profile from the outermost on.
     frames: Vec<Option<Vec<FrameId>>>,
@@ -209,11 +211,13 @@ impl<'a> Builder<'a> {
             let root = roots.get(stack.parent as usize).copied().unwrap_or(stack.frame);
             roots.push(root);
         }
-        let mut profile = Profile::new(value_types(recording.meta.event.as_deref()));
-        profile.default_value = profile.value_types.len() - 1;
+        let values = values::Values::of(recording);
+        let mut profile = Profile::new(values.types.clone());
+        profile.default_value = values.default;
         profile.meta = recording.meta.clone();
         Self {
             profile,
+            values,
             paths: Paths::new(options),
             frames: vec![None; recording.frames.len()],
             stacks: vec![None; recording.stacks.len()],
@@ -228,7 +232,7 @@ impl<'a> Builder<'a> {
 
     fn build(mut self) -> Parsed {
         let mut too_large = 0_u64;
-        for row in &self.recording.samples {
+        for (index, row) in self.recording.samples.iter().enumerate() {
             let sample = Sample {
                 stack: self.stack(row.stack),
                 thread: self.thread(row.thread),
@@ -236,11 +240,11 @@ impl<'a> Builder<'a> {
                 labels: None,
             };
             let period = i64::try_from(row.period).unwrap_or(i64::MAX);
-            let values = if self.profile.value_types.len() == 1 { &[1][..] } else { &[1, period] };
-            if self.profile.samples.push(sample, values).is_err() {
+            let event = self.recording.event_of(index);
+            if self.profile.samples.push(sample, self.values.of_sample(event, period)).is_err() {
                 too_large += 1;
                 // It counts as a sample still: their number fits, for they are in memory.
-                let counted = self.profile.samples.push(sample, &[1, 0][..values.len()]);
+                let counted = self.profile.samples.push(sample, self.values.of_sample(event, 0));
                 debug_assert!(counted.is_ok(), "a sum of ones fits");
             }
         }
@@ -443,17 +447,6 @@ impl<'a> Builder<'a> {
 }
 
 const EMPTY: Frame = Frame { function: None, module: None, address: None, line: 0, column: 0, inline_depth: 0 };
-
-/// The value types of an event: clocks measure time, everything else counts.
-fn value_types(event: Option<&str>) -> Vec<ValueType> {
-    let Some(event) = event else { return vec![ValueType::samples()] };
-    let base = event.split(':').next().unwrap_or(event);
-    let second = match base {
-        "cpu-clock" | "task-clock" => ValueType::new("cpu", "nanoseconds"),
-        _ => ValueType::new(event, "events"),
-    };
-    vec![ValueType::samples(), second]
-}
 
 #[cfg(test)]
 #[path = "finish/tests.rs"]

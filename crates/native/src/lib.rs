@@ -23,7 +23,7 @@
 //! let path = b"/usr/bin/true".as_slice();
 //! let mapping = Mapped { start: 0x1000, end: 0x2000, offset: 0x3000, path, ..Mapped::default() };
 //! recorder.event(&Event::Map { pid: 7, mapping, executable: true, time: 10 });
-//! let sample = SampleEvent { pid: 7, tid: 7, time: 20, period: 1 };
+//! let sample = SampleEvent { pid: 7, tid: 7, time: 20, period: 1, event: 0 };
 //! recorder.sample(&sample, [(Mode::User, 0x1234)]);
 //!
 //! let recording = recorder.into_recording();
@@ -48,7 +48,7 @@ pub use finish::{Progress, SymbolOptions, finish};
 pub use procfs::{ProcessMaps, parse_maps};
 pub use recorder::{Event, FileId, Mapped, Recorder, SampleEvent};
 pub use recording::{
-    CodeKind, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
+    CodeKind, EventRow, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
 };
 pub use spaces::{Found, Spaces};
 pub use spool::{Spool, read_spool};

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use crate::procfs::{ProcessMaps, parse_maps};
 use crate::recording::{
-    CodeKind, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
+    CodeKind, EventRow, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
 };
 use crate::spaces::{Region, Spaces};
 
@@ -114,6 +114,8 @@ pub struct SampleEvent {
     pub time: u64,
     /// What it stands for: nanoseconds or events.
     pub period: u64,
+    /// Index of the event in [`Recording::events`]; 0 where there is only one.
+    pub event: u16,
 }
 
 #[derive(Debug, Default)]
@@ -202,6 +204,11 @@ impl Recorder {
         &mut self.recording.meta
     }
 
+    /// The events, to be added and completed. A recording of one event needs none.
+    pub fn events_mut(&mut self) -> &mut Vec<EventRow> {
+        &mut self.recording.events
+    }
+
     /// Sets the boot that the recording is made in (`/proc/sys/kernel/random/boot_id`).
     pub fn set_boot_id(&mut self, boot_id: &str) {
         boot_id.trim().clone_into(&mut self.recording.boot_id);
@@ -223,12 +230,14 @@ impl Recorder {
         }
     }
 
-    /// Takes in one record. Records that say nothing of processes, samples or losses are ignored.
-    pub fn apply(&mut self, record: &Record<'_>) {
+    /// Takes in one record, written by the event of this index. Records that say nothing of processes, samples or losses
+    /// are ignored.
+    pub fn apply(&mut self, record: &Record<'_>, event: u16) {
         let time = record.time().unwrap_or(self.now);
         if let Record::Sample(sample) = record {
             let (pid, tid) = (sample.pid.unwrap_or(-1), sample.tid.unwrap_or(-1));
-            let event = SampleEvent { pid, tid, time, period: sample.period.unwrap_or(0) };
+            let period = || self.recording.events.get(usize::from(event)).map_or(0, |event| event.period);
+            let event = SampleEvent { pid, tid, time, period: sample.period.unwrap_or_else(period), event };
             self.sample(&event, sample.frames());
         } else if let Some(event) = translate(record, time) {
             self.event(&event);
@@ -282,8 +291,8 @@ impl Recorder {
         let thread = self.thread_row(sample.pid, sample.tid);
         match stack.zip(thread) {
             Some((stack, thread)) => {
-                let SampleEvent { time, period, .. } = *sample;
-                self.recording.samples.push(SampleRow { time, period, stack, thread });
+                let SampleEvent { time, period, event, .. } = *sample;
+                self.recording.push_sample(SampleRow { time, period, stack, thread }, event);
             }
             None => self.recording.lost.push(LostRow { time: sample.time, count: 1 }),
         }

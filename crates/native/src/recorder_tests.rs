@@ -3,7 +3,7 @@
 use super::*;
 use crate::recording::SampleRow;
 
-const SELF: SampleEvent = SampleEvent { pid: 7, tid: 7, time: 1000, period: 5 };
+const SELF: SampleEvent = SampleEvent { pid: 7, tid: 7, time: 1000, period: 5, event: 0 };
 
 fn map(pid: i32, start: u64, end: u64, offset: u64, path: &[u8], time: u64) -> Event<'_> {
     let mapping = Mapped { start, end, offset, path, ..Mapped::default() };

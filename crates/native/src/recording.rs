@@ -62,6 +62,15 @@ pub struct ThreadRow {
     pub name: Box<[u8]>,
 }
 
+/// An event that was sampled.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EventRow {
+    /// Its name, as perf spells it: `cpu-clock`, `cycles:u`, …
+    pub name: Box<str>,
+    /// What a sample stands for whose record doesn't tell: nanoseconds or events.
+    pub period: u64,
+}
+
 /// A place in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameRow {
@@ -124,11 +133,29 @@ pub struct Recording {
     pub stacks: Vec<StackRow>,
     /// All samples in the order they came.
     pub samples: Vec<SampleRow>,
+    /// The events that were sampled; empty if it is one and the metadata names it.
+    pub events: Vec<EventRow>,
+    /// The index of each sample's event; samples past the end are of event 0, so that it is empty for one event.
+    pub sample_events: Vec<u16>,
     /// What was lost, in the order it was noticed.
     pub lost: Vec<LostRow>,
 }
 
 impl Recording {
+    /// The event of a sample.
+    pub fn event_of(&self, sample: usize) -> u16 {
+        self.sample_events.get(sample).copied().unwrap_or_default()
+    }
+
+    /// Adds a sample of an event.
+    pub(crate) fn push_sample(&mut self, row: SampleRow, event: u16) {
+        if event != 0 {
+            self.sample_events.resize(self.samples.len(), 0);
+            self.sample_events.push(event);
+        }
+        self.samples.push(row);
+    }
+
     /// Samples lost as records told, in total.
     pub fn lost_total(&self) -> u64 {
         self.lost.iter().fold(0, |sum, row| sum.saturating_add(row.count))

@@ -20,8 +20,8 @@ use crate::recording::Recording;
 use rows::Lengths;
 
 /// The version of the layout.
-const VERSION: u8 = 1;
-const MAGIC: [u8; 8] = *b"bmspool\x01";
+const VERSION: u8 = 2;
+const MAGIC: [u8; 8] = *b"bmspool\x02";
 const HEADER: usize = 8;
 
 /// Samples in one frame at most: it bounds what is built in memory before writing.

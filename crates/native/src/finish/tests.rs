@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use burnmark_model::Meta;
+use burnmark_model::{Meta, ValueType};
 
 use super::*;
 use crate::procfs::ProcessMaps;
@@ -18,7 +18,7 @@ fn meta(event: &str) -> Meta {
 }
 
 fn sample(recorder: &mut Recorder, time: u64, chain: &[(Mode, u64)]) {
-    recorder.sample(&SampleEvent { pid: 7, tid: 7, time, period: 1000 }, chain.iter().copied());
+    recorder.sample(&SampleEvent { pid: 7, tid: 7, time, period: 1000, event: 0 }, chain.iter().copied());
 }
 
 fn finished(recording: &Recording, finder: &FileFinder) -> Parsed {
@@ -55,7 +55,7 @@ fn own_recording() -> Recording {
     let start = outermost as fn(u64) -> u64 as usize as u64;
     for step in 0..3000 {
         let chain = [(Mode::Kernel, KERNEL + step), (Mode::User, start + step % 80), (Mode::User, start + step * 97)];
-        recorder.sample(&SampleEvent { pid, tid: pid, time: 100 + step, period: 10 }, chain);
+        recorder.sample(&SampleEvent { pid, tid: pid, time: 100 + step, period: 10, event: 0 }, chain);
     }
     recorder.into_recording()
 }
@@ -183,7 +183,7 @@ fn kernel_addresses_of_another_boot_have_no_names() {
 fn periods_that_overflow_are_counted_as_samples_only() {
     let mut recorder = Recorder::new(meta("cycles"));
     for time in 0..3 {
-        recorder.sample(&SampleEvent { pid: 7, tid: 7, time, period: u64::MAX }, []);
+        recorder.sample(&SampleEvent { pid: 7, tid: 7, time, period: u64::MAX, event: 0 }, []);
     }
     let Parsed { profile, warnings } = finished(recorder.recording(), &only(&[]));
     assert_eq!((profile.samples.total(0), profile.samples.total(1)), (3, i64::MAX));
@@ -221,4 +221,23 @@ fn rows_that_a_spool_may_hold_are_survived() {
     recording.samples.push(SampleRow { time: u64::MAX, period: 0, stack: NONE, thread: 0 });
     let profile = finished(&recording, &only(&[])).profile;
     assert_eq!(profile.samples.len(), recording.samples.len());
+}
+
+#[test]
+fn each_event_is_a_value_type() {
+    let mut recorder = Recorder::new(Meta::default());
+    let event = |name: &str, period| crate::EventRow { name: name.into(), period };
+    *recorder.events_mut() = vec![event("cpu-clock:u", 0), event("page-faults", 7), event("sched:sched_switch", 0)];
+    for (time, event, period) in [(1, 0, 100), (2, 1, 7), (3, 0, 100), (4, 2, 1), (5, 1, 9), (6, 9, 1000)] {
+        recorder.sample(&SampleEvent { pid: 7, tid: 7, time, period, event }, []);
+    }
+    let profile = finished(recorder.recording(), &only(&[])).profile;
+    let values: Vec<_> = profile.value_types.iter().map(|value| format!("{}/{}", value.name, value.unit)).collect();
+    let expected = "cpu-clock:u/count cpu-clock/nanoseconds page-faults/count page-faults/events \
+                    sched:sched_switch/count sched:sched_switch/events";
+    assert_eq!(values.join(" "), expected);
+    let totals: Vec<_> = (0..6).map(|column| profile.samples.total(column)).collect();
+    // An event that nobody knows counts as the last.
+    assert_eq!((totals, profile.default_value), (vec![2, 200, 2, 16, 2, 1001], 1));
+    assert_eq!(profile.samples.values(3), [0, 7, 0, 0, 9, 0]);
 }

@@ -1,5 +1,5 @@
 //! The rows of a recording as a frame's payload: per table the number of new rows, then the rows, in the order modules,
-//! processes, threads, frames, stacks, samples, lost; then 0, or 1 and the metadata.
+//! processes, threads, frames, stacks, samples, lost, the samples' events; then 0, or 1 and the metadata.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use burnmark_model::Meta;
 
 use super::bytes::{Bytes, put, put_bytes, put_delta};
 use crate::recording::{
-    CodeKind, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
+    CodeKind, EventRow, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
 };
 
 /// How many rows each table has.
@@ -83,6 +83,9 @@ pub(super) fn encode(recording: &Recording, from: &Lengths, to: &Lengths, meta: 
         put(out, row.time);
         put(out, row.count);
     });
+    // None are given where all of the frame's samples are of event 0.
+    let events = recording.sample_events.get(from.samples..).unwrap_or_default();
+    table(out, &events[..events.len().min(to.samples - from.samples)], |out, event| put(out, (*event).into()));
     out.push(u8::from(meta.is_some()));
     out.extend_from_slice(meta.unwrap_or_default());
 }
@@ -106,6 +109,7 @@ pub(super) fn decode(payload: &[u8], recording: &mut Recording) -> bool {
         recording.frames.truncate(before.frames);
         recording.stacks.truncate(before.stacks);
         recording.samples.truncate(before.samples);
+        recording.sample_events.truncate(before.samples);
         recording.lost.truncate(before.lost);
         return false;
     }
@@ -113,7 +117,7 @@ pub(super) fn decode(payload: &[u8], recording: &mut Recording) -> bool {
 }
 
 fn decode_tables(bytes: &mut Bytes<'_>, recording: &mut Recording) -> Option<()> {
-    let Recording { modules, processes, threads, frames, stacks, samples, lost, .. } = recording;
+    let Recording { modules, processes, threads, frames, stacks, samples, lost, sample_events, .. } = recording;
     rows(bytes, modules, |bytes, _| {
         Some(ModuleRow {
             path: bytes.bytes()?.into(),
@@ -140,6 +144,7 @@ fn decode_tables(bytes: &mut Bytes<'_>, recording: &mut Recording) -> Option<()>
         let parent = index_or_none(bytes.number()?, above)?;
         Some(StackRow { parent, frame: index(bytes.number()?, frames.len())? })
     })?;
+    let samples_before = samples.len();
     let mut last = SampleRow { time: 0, period: 0, stack: 0, thread: 0 };
     rows(bytes, samples, |bytes, _| {
         last = SampleRow {
@@ -150,7 +155,17 @@ fn decode_tables(bytes: &mut Bytes<'_>, recording: &mut Recording) -> Option<()>
         };
         Some(last)
     })?;
-    rows(bytes, lost, |bytes, _| Some(LostRow { time: bytes.number()?, count: bytes.number()? }))
+    rows(bytes, lost, |bytes, _| Some(LostRow { time: bytes.number()?, count: bytes.number()? }))?;
+    let mut given = Vec::new();
+    rows(bytes, &mut given, |bytes, _| u16::try_from(bytes.number()?).ok())?;
+    if given.len() > samples.len() - samples_before {
+        return None;
+    }
+    if !given.is_empty() {
+        sample_events.resize(samples_before, 0);
+        sample_events.append(&mut given);
+    }
+    Some(())
 }
 
 /// Reads a table's rows; `row` gets the number of rows there are before it. Memory follows the bytes that are really
@@ -202,9 +217,13 @@ fn kind_of(number: u64) -> Option<CodeKind> {
 
 /// The recording's metadata, whole: it is small, and written again when it has changed.
 pub(super) fn encode_meta(recording: &Recording) -> Vec<u8> {
-    let Recording { meta, boot_id, .. } = recording;
+    let Recording { meta, boot_id, events, .. } = recording;
     let mut out = Vec::new();
     put_bytes(&mut out, boot_id.as_bytes());
+    table(&mut out, events, |out, event| {
+        put_bytes(out, event.name.as_bytes());
+        put(out, event.period);
+    });
     for text in [&meta.producer, &meta.command, &meta.kernel, &meta.cpu, &meta.event] {
         out.push(u8::from(text.is_some()));
         if let Some(text) = text {
@@ -242,6 +261,8 @@ fn decode_meta(bytes: &mut Bytes<'_>, recording: &mut Recording) -> Option<()> {
         _ => return None,
     }
     let boot_id = bytes.text()?;
+    let mut events = Vec::new();
+    rows(bytes, &mut events, |bytes, _| Some(EventRow { name: bytes.text()?.into(), period: bytes.number()? }))?;
     let mut texts = [const { None }; 5];
     for text in &mut texts {
         *text = optional(bytes, Bytes::text)?;
@@ -264,6 +285,7 @@ fn decode_meta(bytes: &mut Bytes<'_>, recording: &mut Recording) -> Option<()> {
     let [period, frequency_hz, start_unix_ns, duration_ns, lost, complete_stacks] = numbers;
     let signed = |number: Option<u64>| number.map(|number| number as i64);
     recording.boot_id = boot_id;
+    recording.events = events;
     recording.meta = Meta {
         producer,
         command,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::recording::{
-    CodeKind, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
+    CodeKind, EventRow, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
 };
 
 /// A recording that grows by `step` rows of everything at a time.
@@ -31,9 +31,15 @@ fn grow(recording: &mut Recording, step: u64) {
         let parent = if stacks.is_empty() { NONE } else { stacks.len() as u32 - 1 };
         stacks.push(StackRow { parent, frame: frames.len() as u32 - 1 });
         let stack = if samples.len() % 4 == 0 { NONE } else { stacks.len() as u32 - 1 };
-        samples.push(SampleRow { time: 1_000_000 * index, period: 1_001_001 - index % 2, stack, thread: 0 });
+        let (time, period) = (1_000_000 * index, 1_001_001 - index % 2);
         lost.push(LostRow { time: index, count: u64::MAX });
+        let event = [0, 0, 3, 0, 1, 0, 0][samples.len() % 7];
+        recording.push_sample(SampleRow { time, period, stack, thread: 0 }, event);
     }
+}
+
+fn events() -> Vec<EventRow> {
+    ["cycles:u", "", "é"].iter().zip(0..).map(|(name, period)| EventRow { name: (*name).into(), period }).collect()
 }
 
 fn meta() -> Meta {
@@ -53,7 +59,7 @@ fn meta() -> Meta {
 fn spooled(folder: &Path) -> (PathBuf, Vec<(u64, Recording)>) {
     let path = folder.join("spool");
     let mut spool = Spool::create(&path).unwrap();
-    let mut recording = Recording { meta: meta(), boot_id: "b".into(), ..Recording::default() };
+    let mut recording = Recording { meta: meta(), boot_id: "b".into(), events: events(), ..Recording::default() };
     let mut states = vec![(spool.len(), Recording::default())];
     for step in [2, 1, 3] {
         grow(&mut recording, step);
@@ -114,9 +120,9 @@ fn every_changed_byte_is_noticed() {
 fn a_file_that_is_no_spool_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x");
-    for bytes in [b"bmspool\x02".as_slice(), b"bmspook", b"#!/bin/sh\n"] {
+    for bytes in [b"bmspool\x01".as_slice(), b"bmspook", b"#!/bin/sh\n"] {
         std::fs::write(&path, bytes).unwrap();
-        assert!(matches!(read_spool(&path), Err(Error::NotASpool { expected: 1, .. })));
+        assert!(matches!(read_spool(&path), Err(Error::NotASpool { expected: 2, .. })));
     }
     assert!(matches!(read_spool(&folder.path().join("none")), Err(Error::Spool { .. })));
     assert!(matches!(Spool::create(&path), Err(Error::Spool { .. })), "what is there is not overwritten");
