@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use burnmark_model::{Meta, Parsed, Profile};
-use burnmark_native::{FileFinder, Recorder, Recording, Spool, SymbolOptions, finish, read_spool};
+use burnmark_native::{FileFinder, Modules, Recorder, Recording, Spool, SymbolOptions, finish, read_spool};
 use burnmark_perf::counters::{Count, CounterValue, Counters, ProcCounters};
 use burnmark_perf::live::{self, Launched, Session, Targets};
 use burnmark_perf::record::Record;
@@ -171,7 +171,9 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
         ..live::Options::new(target)
     })?;
     describe(&session, &mut meta);
+    let modules = Arc::new(Modules::new(FileFinder::ThisMachine));
     let mut recorder = Recorder::new(meta);
+    recorder.set_modules(modules.clone());
     recorder.set_boot_id(&machine::boot_id());
     let mut spool = Held::create(&options.output)?;
     let started = match launched {
@@ -199,7 +201,7 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
     let note = under_sampled(&setup, &stats, recorder.recording(), &counts);
     recorder.meta_mut().notes.extend(note);
     spool.follow(recorder.recording());
-    let parsed = symbolize(&recorder.into_recording(), options.keep_args);
+    let parsed = symbolize(&recorder.into_recording(), &modules, options.keep_args);
     Ok(Recorded { parsed, command, spool })
 }
 
@@ -319,15 +321,11 @@ fn command_name(what: &What, keep_args: bool) -> String {
     }
 }
 
-fn symbolize(recording: &Recording, keep_paths: bool) -> Parsed {
+fn symbolize(recording: &Recording, modules: &Modules, keep_paths: bool) -> Parsed {
     let homes = std::env::var("HOME").into_iter().collect();
     let options = SymbolOptions { keep_paths, homes, ..SymbolOptions::default() };
     let state = burnmark_native::Progress::default();
-    progress::during(
-        "looking up symbols",
-        || state.get(),
-        || finish(recording, &FileFinder::ThisMachine, &options, &state),
-    )
+    progress::during("looking up symbols", || state.get(), || finish(recording, modules, &options, &state)).parsed
 }
 
 /// Writes a recording in the form its name asks for; one that is in its place is kept as `.old`.
@@ -362,7 +360,7 @@ pub(crate) fn finish_interrupted(path: &Path) -> anyhow::Result<PathBuf> {
         output::say(&format!("note: an interrupted recording of {name} had sampled nothing: it is dropped"));
         return Ok(recording);
     }
-    let mut parsed = symbolize(&raw, false);
+    let mut parsed = symbolize(&raw, &Modules::new(FileFinder::ThisMachine), false);
     let note = "the recorder was interrupted: this is what it had sampled until then";
     parsed.profile.meta.notes.push(note.to_owned());
     output::print_warnings(&name, &parsed.warnings);

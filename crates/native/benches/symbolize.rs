@@ -10,7 +10,8 @@ use std::path::Path;
 
 use burnmark_model::Meta;
 use burnmark_native::{
-    FileFinder, Mode, ProcessMaps, Progress, Recorder, Recording, SampleEvent, SymbolOptions, finish, parse_maps,
+    FileFinder, Mode, Modules, ProcessMaps, Progress, Recorder, Recording, SampleEvent, SymbolOptions, finish,
+    parse_maps,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -44,9 +45,10 @@ fn symbolize(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("symbolize");
     group.sample_size(10).throughput(Throughput::Elements(ADDRESSES));
     for threads in [1, 2] {
+        let modules = Modules::new(FileFinder::ThisMachine);
         let options = SymbolOptions { threads, ..SymbolOptions::default() };
         group.bench_function(format!("own program, {threads} threads"), |bencher| {
-            bencher.iter(|| black_box(finish(&recording, &FileFinder::ThisMachine, &options, &Progress::default())));
+            bencher.iter(|| black_box(finish(&recording, &modules, &options, &Progress::default())));
         });
     }
     group.finish();

@@ -5,6 +5,7 @@ mod paths;
 mod values;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burnmark_model::{
@@ -13,6 +14,7 @@ use burnmark_model::{
 };
 use rayon::prelude::*;
 
+use crate::modules::Modules;
 use crate::recording::{CodeKind, ModuleRow, NONE, Recording};
 use crate::symbols::{
     FileFinder, Kallsyms, Located, NoKernelSymbols, Request, SymbolState, Symbolized, Wanted, demangle, symbolize,
@@ -57,16 +59,40 @@ impl Progress {
     }
 }
 
+/// What [`finish`] returns.
+#[derive(Clone, Debug, Default)]
+pub struct Finished {
+    /// The profile, and what could not be found.
+    pub parsed: Parsed,
+    /// The modules that samples met, those with the most nameless samples first.
+    pub modules: Vec<ModuleReport>,
+}
+
+/// What was found of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleReport {
+    /// Its path, as it was recorded.
+    pub path: String,
+    /// Build-id in hexadecimal: the recorded one, else that of the file found. Empty if not known.
+    pub build_id: String,
+    /// The file that was read, if one was found. While recording it may have been seen through a process that is gone.
+    pub file: Option<PathBuf>,
+    /// What symbols it has, and why not more.
+    pub symbols: SymbolState,
+    /// Samples with a frame in it that has no name.
+    pub nameless: u64,
+}
+
 /// Symbolizes a recording, and makes a profile of it: value types `samples/count` and, as the default, `cpu/nanoseconds`
 /// if the event is a clock, else the event's name with the unit `events`. The metadata is the recording's; added are
 /// `lost`, `complete_stacks`, notes, and in `other`: `stacks_end_in.MODULE` (samples whose stack doesn't reach its
 /// thread's start, by the module of its outermost frame) and `no_symbols.MODULE` (samples with such a frame, and why).
 ///
-/// What can't be found is a warning; it never fails. `progress` counts addresses.
-pub fn finish(recording: &Recording, finder: &FileFinder, options: &SymbolOptions, progress: &Progress) -> Parsed {
+/// What can't be found is a warning, and listed per module; it never fails. `progress` counts addresses.
+pub fn finish(recording: &Recording, modules: &Modules, options: &SymbolOptions, progress: &Progress) -> Finished {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).stack_size(STACK).build();
     let work = || {
-        let symbols = look_up(recording, finder, options, progress);
+        let symbols = look_up(recording, modules, options, progress);
         Builder::new(recording, symbols, options).build()
     };
     match pool {
@@ -96,15 +122,11 @@ struct Looked<'a> {
 struct ModuleSymbols {
     build_id: Vec<u8>,
     is_virtual: bool,
+    file: Option<PathBuf>,
     state: SymbolState,
 }
 
-fn look_up<'a>(
-    recording: &'a Recording,
-    finder: &FileFinder,
-    options: &SymbolOptions,
-    progress: &Progress,
-) -> Looked<'a> {
+fn look_up<'a>(recording: &'a Recording, files: &Modules, options: &SymbolOptions, progress: &Progress) -> Looked<'a> {
     let mut requests: Vec<(Vec<Request>, Vec<usize>)> = vec![Default::default(); recording.modules.len()];
     for (index, frame) in recording.frames.iter().enumerate() {
         if let Some((requests, frames)) = requests.get_mut(frame.module as usize) {
@@ -117,11 +139,11 @@ fn look_up<'a>(
     order.retain(|index| recording.modules[*index].kind != CodeKind::Kernel);
     // Large ones first, so that the threads end together.
     order.sort_by_key(|index| std::cmp::Reverse(requests[*index].0.len()));
-    let wanted = Wanted { finder, inlines: options.inlines, progress };
+    let wanted = Wanted { modules: files, inlines: options.inlines, progress };
     let found: Vec<(usize, Symbolized)> = order
         .into_par_iter()
         .with_max_len(1)
-        .map(|index| (index, symbolize(&recording.modules[index], &requests[index].0, wanted)))
+        .map(|index| (index, symbolize(index as u32, &recording.modules[index], &requests[index].0, wanted)))
         .collect();
     let unknown = |frame: &crate::recording::FrameRow| Located { address: frame.address, ..Located::default() };
     let mut looked = Looked {
@@ -132,13 +154,13 @@ fn look_up<'a>(
         modules: recording.modules.iter().map(|_| None).collect(),
         no_kernel: None,
     };
-    for (module, Symbolized { located, build_id, is_virtual, state }) in found {
+    for (module, Symbolized { located, build_id, is_virtual, file, state }) in found {
         for (frame, located) in requests[module].1.iter().zip(located) {
             looked.located[*frame] = located;
         }
-        looked.modules[module] = Some(ModuleSymbols { build_id, is_virtual, state });
+        looked.modules[module] = Some(ModuleSymbols { build_id, is_virtual, file, state });
     }
-    look_up_kernel(recording, finder, &mut looked);
+    look_up_kernel(recording, files.finder(), &mut looked);
     // Those of the kernel, and of no module.
     progress.done.store(recording.frames.len(), Ordering::Relaxed);
     looked
@@ -150,7 +172,7 @@ fn look_up_kernel(recording: &Recording, finder: &FileFinder, looked: &mut Looke
     if !recording.frames.iter().any(|frame| is_kernel(frame.module)) {
         return;
     }
-    let kallsyms = match finder.kallsyms() {
+    let kallsyms = match finder.kallsyms(&[]).into_iter().find(|path| path.exists()) {
         Some(_) if !names::same_boot(recording, finder) => {
             looked.no_kernel = Some((NoKernelSymbols::Unreadable, "it was recorded before the last boot"));
             return;
@@ -230,7 +252,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn build(mut self) -> Parsed {
+    fn build(mut self) -> Finished {
         let mut too_large = 0_u64;
         for (index, row) in self.recording.samples.iter().enumerate() {
             let sample = Sample {
@@ -253,11 +275,11 @@ impl<'a> Builder<'a> {
             self.warnings.push(Warning { message, position: None, count: too_large });
         }
         self.tell_completeness();
-        self.tell_missing_symbols();
+        let modules = self.tell_missing_symbols();
         let Self { recording, mut profile, warnings, .. } = self;
         // The source counts what the kernel tells at the end, too; records tell of a part of the same losses.
         profile.meta.lost = Some(profile.meta.lost.unwrap_or(0).max(recording.lost_total()));
-        Parsed { profile, warnings }
+        Finished { parsed: Parsed { profile, warnings }, modules }
     }
 
     fn stack(&mut self, stack: u32) -> Option<StackId> {
@@ -401,8 +423,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Lists modules with frames that have no symbol, with the samples such frames are in.
-    fn tell_missing_symbols(&mut self) {
+    /// Warns of modules with frames that have no symbol, with the samples such frames are in, and reports on all.
+    fn tell_missing_symbols(&mut self) -> Vec<ModuleReport> {
         if let Some((_, why)) = self.looked.no_kernel {
             self.profile.meta.notes.push(format!("kernel frames have no names: {why}"));
         }
@@ -428,21 +450,32 @@ impl<'a> Builder<'a> {
                 *counts.entry(module).or_default() += samples;
             }
         }
-        let mut counts: Vec<(u32, u64)> = counts.into_iter().collect();
+        let met = (0..).zip(&self.looked.modules).filter(|(_, symbols)| symbols.is_some());
+        let mut counts: Vec<(u32, u64)> =
+            met.map(|(module, _)| (module, counts.get(&module).copied().unwrap_or(0))).collect();
         counts.sort_by_key(|(module, count)| (std::cmp::Reverse(*count), *module));
+        let mut reports = Vec::with_capacity(counts.len());
         for (module, count) in counts {
             let row = &self.recording.modules[module as usize];
             let Some(symbols) = &self.looked.modules[module as usize] else { continue };
-            let reason = match &symbols.state {
-                SymbolState::Full => "some addresses lie in no symbol",
-                SymbolState::Exported => "the file is stripped to what it exports; install its debug symbols",
-                SymbolState::Missing(reason) => reason,
-            };
+            let reason = &symbols.state;
             let path = self.module_path(row);
+            let build_id = if row.build_id.is_empty() { &symbols.build_id[..] } else { &row.build_id };
+            reports.push(ModuleReport {
+                path: String::from_utf8_lossy(&row.path).into(),
+                build_id: names::hex(build_id),
+                file: symbols.file.clone(),
+                symbols: symbols.state.clone(),
+                nameless: count,
+            });
+            if count == 0 {
+                continue;
+            }
             let message = format!("no symbols for {path}: {reason}");
             self.warnings.push(Warning { message, position: None, count });
             self.profile.meta.other.insert(format!("no_symbols.{path}"), format!("{count} samples: {reason}"));
         }
+        reports
     }
 }
 

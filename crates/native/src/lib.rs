@@ -17,7 +17,7 @@
 //! - No input makes it panic: neither records, nor a spool, nor a module's debug information.
 //!
 //! ```
-//! use burnmark_native::{Event, FileFinder, Mapped, Mode, Progress, Recorder, SampleEvent, SymbolOptions};
+//! use burnmark_native::{Event, FileFinder, Mapped, Mode, Modules, Progress, Recorder, SampleEvent, SymbolOptions};
 //!
 //! let mut recorder = Recorder::new(burnmark_model::Meta::default());
 //! let path = b"/usr/bin/true".as_slice();
@@ -28,13 +28,14 @@
 //!
 //! let recording = recorder.into_recording();
 //! assert_eq!(recording.frames[0].address, 0x3234);
-//! let finder = FileFinder::Only(Default::default());
-//! let parsed = burnmark_native::finish(&recording, &finder, &SymbolOptions::default(), &Progress::default());
-//! assert_eq!(parsed.profile.samples.len(), 1);
+//! let modules = Modules::new(FileFinder::Only(Default::default()));
+//! let finished = burnmark_native::finish(&recording, &modules, &SymbolOptions::default(), &Progress::default());
+//! assert_eq!(finished.parsed.profile.samples.len(), 1);
 //! ```
 
 mod error;
 mod finish;
+mod modules;
 mod procfs;
 mod recorder;
 mod recording;
@@ -44,7 +45,8 @@ mod symbols;
 
 pub use burnmark_perf::record::Mode;
 pub use error::Error;
-pub use finish::{Progress, SymbolOptions, finish};
+pub use finish::{Finished, ModuleReport, Progress, SymbolOptions, finish};
+pub use modules::{Modules, NoFile};
 pub use procfs::{ProcessMaps, parse_maps};
 pub use recorder::{Event, FileId, Mapped, Recorder, SampleEvent};
 pub use recording::{
@@ -52,4 +54,4 @@ pub use recording::{
 };
 pub use spaces::{Found, Spaces};
 pub use spool::{Spool, read_spool};
-pub use symbols::FileFinder;
+pub use symbols::{FileFinder, OwnFiles, Places, SymbolState};

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
+use std::sync::Arc;
 
 use burnmark_model::Meta;
 use burnmark_perf::record::{self, Mode, Record};
 use foldhash::fast::RandomState;
 
+use crate::modules::{Modules, Task};
 use crate::procfs::{ProcessMaps, parse_maps};
 use crate::recording::{
     CodeKind, EventRow, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
@@ -161,6 +163,9 @@ pub struct Recorder {
     stack_ids: HashMap<StackRow, u32, RandomState>,
     cache: Vec<Option<Cached>>,
     chain: Vec<(Mode, u64)>,
+    modules: Option<Arc<Modules>>,
+    /// Per module: whether its file is open, or never will be.
+    opened: Vec<bool>,
 }
 
 /// What makes two mappings the same module.
@@ -191,6 +196,8 @@ impl Recorder {
             stack_ids: HashMap::default(),
             cache: vec![None; CACHE_SLOTS],
             chain: Vec::new(),
+            modules: None,
+            opened: Vec::new(),
         }
     }
 
@@ -212,6 +219,12 @@ impl Recorder {
     /// Sets the boot that the recording is made in (`/proc/sys/kernel/random/boot_id`).
     pub fn set_boot_id(&mut self, boot_id: &str) {
         boot_id.trim().clone_into(&mut self.recording.boot_id);
+    }
+
+    /// From now on the files of modules are opened as soon as a sample meets them, for [`finish`](crate::finish) to read
+    /// when their processes are gone.
+    pub fn set_modules(&mut self, modules: Arc<Modules>) {
+        self.modules = Some(modules);
     }
 
     /// The end.
@@ -282,7 +295,7 @@ impl Recorder {
             let (mode, address) = chain[index];
             // The first address of each mode is where it was interrupted or left; all others are where calls return to.
             let is_return = index > 0 && chain[index - 1].0 == mode;
-            let frame = self.frame(sample.pid, mode, address, is_return);
+            let frame = self.frame(sample, mode, address, is_return);
             stack = stack.zip(frame).and_then(|(parent, frame)| {
                 intern(&mut self.stack_ids, &mut self.recording.stacks, StackRow { parent, frame })
             });
@@ -299,13 +312,13 @@ impl Recorder {
         self.tick(sample.time);
     }
 
-    fn frame(&mut self, pid: i32, mode: Mode, address: u64, is_return: bool) -> Option<u32> {
+    fn frame(&mut self, sample: &SampleEvent, mode: Mode, address: u64, is_return: bool) -> Option<u32> {
         let row = match mode {
             Mode::Kernel => self.named(b"[kernel.kallsyms]", CodeKind::Kernel, address, is_return)?,
             Mode::Hypervisor => self.named(b"[hypervisor]", CodeKind::Foreign, address, is_return)?,
             Mode::GuestKernel => self.named(b"[guest.kernel.kallsyms]", CodeKind::Foreign, address, is_return)?,
             Mode::GuestUser => self.named(b"[guest]", CodeKind::Foreign, address, is_return)?,
-            Mode::User | Mode::Unknown => return self.user_frame(pid, address, is_return),
+            Mode::User | Mode::Unknown => return self.user_frame(sample, address, is_return),
         };
         intern(&mut self.frame_ids, &mut self.recording.frames, row)
     }
@@ -315,7 +328,8 @@ impl Recorder {
         Some(FrameRow { module: self.module(0, &mapping, kind)?, address, is_return })
     }
 
-    fn user_frame(&mut self, pid: i32, address: u64, is_return: bool) -> Option<u32> {
+    fn user_frame(&mut self, sample: &SampleEvent, address: u64, is_return: bool) -> Option<u32> {
+        let pid = sample.pid;
         let generation = self.spaces.generation();
         let slot = (address ^ (address >> 12) ^ ((pid as u64) << 5)) as usize % CACHE_SLOTS;
         if let Some(hit) = self.cache[slot]
@@ -327,6 +341,7 @@ impl Recorder {
         let asked = if is_return { address.wrapping_sub(1) } else { address };
         let row = match self.spaces.find(pid, asked) {
             Some(found) => {
+                self.open(found.module, sample);
                 FrameRow { module: found.module, address: found.offset.wrapping_add(address - asked), is_return }
             }
             None => FrameRow { module: NONE, address, is_return },
@@ -334,6 +349,20 @@ impl Recorder {
         let frame = intern(&mut self.frame_ids, &mut self.recording.frames, row)?;
         self.cache[slot] = Some(Cached { generation, address, pid, is_return, frame });
         Some(frame)
+    }
+
+    /// Opens a module's file, if that is still to be done.
+    fn open(&mut self, module: u32, sample: &SampleEvent) {
+        let Some(modules) = &self.modules else { return };
+        if self.opened.len() < self.recording.modules.len() {
+            self.opened.resize(self.recording.modules.len(), false);
+        }
+        let index = module as usize;
+        if let Some(opened) = self.opened.get_mut(index).filter(|opened| !**opened) {
+            let task = Task { pid: sample.pid, tid: sample.tid };
+            let open = modules.open(module, &self.recording.modules[index], Some(task));
+            *opened = !open.is_err_and(|why| why.may_pass());
+        }
     }
 
     fn region(&mut self, pid: i32, mapping: &Mapped<'_>, executable: bool) -> Region {

@@ -22,7 +22,7 @@ fn sample(recorder: &mut Recorder, time: u64, chain: &[(Mode, u64)]) {
 }
 
 fn finished(recording: &Recording, finder: &FileFinder) -> Parsed {
-    finish(recording, finder, &SymbolOptions::default(), &Progress::default())
+    finish(recording, &Modules::new(finder.clone()), &SymbolOptions::default(), &Progress::default()).parsed
 }
 
 fn only(files: &[(&str, &std::path::Path)]) -> FileFinder {
@@ -95,7 +95,8 @@ fn our_own_functions_are_found_with_inlined_ones() {
     assert!(inner.is_some());
 
     let options = SymbolOptions { inlines: false, ..SymbolOptions::default() };
-    let flat = finish(&recording, &FileFinder::ThisMachine, &options, &Progress::default()).profile;
+    let flat =
+        finish(&recording, &Modules::new(FileFinder::ThisMachine), &options, &Progress::default()).parsed.profile;
     assert!(flat.frames.iter().all(|(_, frame)| frame.inline_depth == 0));
 }
 
@@ -105,7 +106,7 @@ fn any_number_of_threads_gives_the_same_profile() {
     let profile = |threads| {
         let progress = Progress::default();
         let options = SymbolOptions { threads, ..SymbolOptions::default() };
-        let parsed = finish(&recording, &FileFinder::ThisMachine, &options, &progress);
+        let parsed = finish(&recording, &Modules::new(FileFinder::ThisMachine), &options, &progress).parsed;
         let (done, total) = progress.get();
         assert_eq!((done, total), (recording.frames.len(), recording.frames.len()));
         parsed

@@ -15,9 +15,13 @@ mod vdso;
 use std::sync::Arc;
 
 pub(crate) use demangle::demangle;
-pub use files::FileFinder;
+pub(crate) use elf::Elf;
+pub(crate) use files::Candidate;
+pub use files::{FileFinder, OwnFiles, Places};
 pub(crate) use kallsyms::{Kallsyms, NoKernelSymbols};
-pub(crate) use module::{SymbolState, Symbolized, Wanted, symbolize};
+pub use module::SymbolState;
+pub(crate) use module::{Symbolized, Wanted, symbolize};
+pub(crate) use vdso::image as vdso_image;
 
 /// One function at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]

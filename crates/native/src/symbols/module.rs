@@ -2,32 +2,51 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 
 use super::debug::{self, Lookup, Sections};
 use super::demangle::{Demangler, Name, is_mangled};
 use super::elf::Elf;
-use super::files::{FileFinder, Mapped};
+use super::files::FileFinder;
 use super::starts::Starts;
 use super::table::{Symbol, SymbolTable};
-use super::{Located, Named, Request, vdso};
+use super::{Located, Named, Request};
 use crate::finish::Progress;
-use crate::recording::{CodeKind, ModuleRow};
+use crate::modules::{ModuleFile, Modules, NoFile};
+use crate::recording::ModuleRow;
 
 /// Addresses that one thread looks up at least: each parses the headers of all units anew.
 const CHUNK: usize = 2048;
 
 /// What symbols a module has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SymbolState {
+#[non_exhaustive]
+pub enum SymbolState {
     /// All of its functions.
     Full,
     /// Only what it exports: it is stripped.
     Exported,
-    /// None; why, and what can be done.
-    Missing(String),
+    /// None: it is stripped, and exports nothing.
+    Stripped,
+    /// None: its file makes no sense.
+    Damaged,
+    /// None: there is no file.
+    NoFile(NoFile),
+}
+
+impl std::fmt::Display for SymbolState {
+    /// Why names are missing, and what can be done.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Full => f.write_str("some addresses lie in no symbol"),
+            Self::Exported => f.write_str("the file is stripped to what it exports; install its debug symbols"),
+            Self::Stripped => f.write_str("the file is stripped; install its debug symbols"),
+            Self::Damaged => f.write_str("the file is damaged"),
+            Self::NoFile(why) => why.fmt(f),
+        }
+    }
 }
 
 /// The outcome for a module.
@@ -39,89 +58,44 @@ pub(crate) struct Symbolized {
     pub(crate) build_id: Vec<u8>,
     /// Whether addresses are the module's virtual addresses; else they are what was asked for.
     pub(crate) is_virtual: bool,
+    /// The file that was read.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) state: SymbolState,
 }
 
 /// How to look up.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    pub(crate) finder: &'a FileFinder,
+    pub(crate) modules: &'a Modules,
     pub(crate) inlines: bool,
     pub(crate) progress: &'a Progress,
 }
 
 /// Looks up addresses of a module, which must be distinct. Call it inside a thread pool.
-pub(crate) fn symbolize(module: &ModuleRow, requests: &[Request], wanted: Wanted<'_>) -> Symbolized {
-    let missing = |reason: String| {
+pub(crate) fn symbolize(index: u32, module: &ModuleRow, requests: &[Request], wanted: Wanted<'_>) -> Symbolized {
+    let missing = |why: SymbolState| {
         wanted.progress.add_done(requests.len());
         let located = requests.iter().map(|request| Located { address: request.address, ..Located::default() });
         let build_id = module.build_id.to_vec();
-        Symbolized { located: located.collect(), build_id, is_virtual: false, state: SymbolState::Missing(reason) }
+        Symbolized { located: located.collect(), build_id, is_virtual: false, file: None, state: why }
     };
-    match module.kind {
-        CodeKind::File => match open(module, wanted.finder) {
-            Ok(file) => debug::guarded(|| with_image(module, file.bytes(), requests, wanted))
-                .unwrap_or_else(|| missing("the file is damaged".into())),
-            Err(reason) => missing(reason),
-        },
-        CodeKind::Vdso => match vdso::image(module) {
-            Some(image) => debug::guarded(|| with_image(module, &image, requests, wanted))
-                .unwrap_or_else(|| missing(NO_ELF.into())),
-            None => {
-                missing("this process's vdso is of another kind, and that of the recorded one can't be read".into())
-            }
-        },
-        CodeKind::Anonymous => missing("code without a file, made at run time".into()),
-        CodeKind::Kernel | CodeKind::Foreign => missing("not a file of this system".into()),
+    match wanted.modules.open(index, module, None) {
+        Ok(file) => debug::guarded(|| with_image(module, &file, requests, wanted))
+            .unwrap_or_else(|| missing(SymbolState::Damaged)),
+        Err(why) => missing(SymbolState::NoFile(why)),
     }
 }
 
-const NO_ELF: &str = "not an ELF file";
-
-/// Opens the module's file, which is checked to be the one that was mapped.
-fn open(module: &ModuleRow, finder: &FileFinder) -> Result<Mapped, String> {
-    let deleted = module.path.ends_with(b" (deleted)");
-    let mut reason = None;
-    for candidate in finder.candidates(module) {
-        let file = match Mapped::open(&candidate.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => {
-                reason.get_or_insert_with(|| format!("the file can't be read: {error}"));
-                continue;
-            }
-        };
-        let Some(elf) = Elf::parse(file.bytes()) else {
-            reason.get_or_insert_with(|| NO_ELF.into());
-            continue;
-        };
-        if !module.build_id.is_empty() {
-            if !same_build_id(&module.build_id, elf.build_id().unwrap_or_default()) {
-                reason.get_or_insert_with(|| {
-                    "the file's build-id is another one: it was replaced after being mapped".into()
-                });
-                continue;
-            }
-        } else if !candidate.exact && (deleted || file.replaced(module)) {
-            reason.get_or_insert_with(|| "the file was deleted or replaced after being mapped".into());
-            continue;
-        }
-        return Ok(file);
-    }
-    Err(reason.unwrap_or_else(|| "file not found".into()))
-}
-
-/// Kernels before 5.13 pad the build-id with zeros to 20 bytes.
-fn same_build_id(recorded: &[u8], found: &[u8]) -> bool {
-    !found.is_empty() && recorded.strip_prefix(found).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
-}
-
-fn with_image(module: &ModuleRow, bytes: &[u8], requests: &[Request], wanted: Wanted<'_>) -> Option<Symbolized> {
+fn with_image(module: &ModuleRow, file: &ModuleFile, requests: &[Request], wanted: Wanted<'_>) -> Option<Symbolized> {
+    let bytes = file.bytes();
     let elf = Elf::parse(bytes)?;
     let own_symbols = elf.symbols();
     let own_debug = Sections::load(&elf);
-    let debug_file =
-        if own_symbols.is_empty() || own_debug.is_none() { open_debug_file(module, &elf, wanted.finder) } else { None };
+    let debug_file = if own_symbols.is_empty() || own_debug.is_none() {
+        open_debug_file(module, &elf, wanted.modules.finder())
+    } else {
+        None
+    };
     let debug_elf = debug_file.as_ref().and_then(|file| Elf::parse(file.bytes()));
     let sections = own_debug.or_else(|| debug_elf.as_ref().and_then(Sections::load));
     let mut symbols = own_symbols;
@@ -135,46 +109,30 @@ fn with_image(module: &ModuleRow, bytes: &[u8], requests: &[Request], wanted: Wa
     let state = match (exported && sections.is_none(), symbols.is_empty()) {
         (false, _) => SymbolState::Full,
         (true, false) => SymbolState::Exported,
-        (true, true) => SymbolState::Missing("the file is stripped".into()),
+        (true, true) => SymbolState::Stripped,
     };
     let table = elf.table(symbols);
     let image = Image { bytes, starts: Starts::of(&elf, &table), table, elf, sections };
     let located = image.locate_all(requests, wanted);
     let build_id = image.elf.build_id().unwrap_or(&module.build_id).to_vec();
-    Some(Symbolized { located, build_id, is_virtual: true, state })
+    Some(Symbolized { located, build_id, is_virtual: true, file: Some(file.path().into()), state })
 }
 
-/// The file that a distribution keeps a stripped module's symbols and debug information in.
-fn open_debug_file(module: &ModuleRow, elf: &Elf<'_>, finder: &FileFinder) -> Option<Mapped> {
-    let by_id = elf.build_id().and_then(|id| {
-        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let name = PathBuf::from(".build-id").join(hex.get(..2)?).join(format!("{}.debug", hex.get(2..)?));
-        let folders = finder.debug_folders();
-        let files = folders.iter().filter_map(|folder| Mapped::open(&folder.join(&name)).ok());
-        files.into_iter().find(|file| Elf::parse(file.bytes()).is_some_and(|debug| debug.build_id() == Some(id)))
-    });
-    by_id.or_else(|| open_by_link(module, elf, finder))
-}
-
-/// `.gnu_debuglink`: a file name, to be found beside the module, in `.debug` beside it, or below the debug folders; and
-/// its CRC-32.
-fn open_by_link(module: &ModuleRow, elf: &Elf<'_>, finder: &FileFinder) -> Option<Mapped> {
+/// The file that a distribution keeps a stripped module's symbols and debug information in: found by build-id, or by
+/// `.gnu_debuglink`, which has a name and a CRC-32.
+fn open_debug_file(module: &ModuleRow, elf: &Elf<'_>, finder: &FileFinder) -> Option<ModuleFile> {
     use object::Object;
-    let (name, checksum) = elf.file.gnu_debuglink().ok().flatten()?;
-    let name = Path::new(OsStr::from_bytes(name));
-    // A file name, and no path that leads elsewhere.
-    if name.file_name() != Some(name.as_os_str()) {
-        return None;
-    }
-    let folder = Path::new(OsStr::from_bytes(&module.path)).parent()?;
-    let beside = [folder.join(name), folder.join(".debug").join(name)].into_iter().flat_map(|path| {
-        let row = ModuleRow { path: path.as_os_str().as_bytes().into(), start: 0, end: 0, ..module.clone() };
-        finder.candidates(&row).into_iter().filter(|candidate| !candidate.exact).map(|candidate| candidate.path)
-    });
-    let kept =
-        finder.debug_folders().into_iter().map(|kept| kept.join(folder.strip_prefix("/").unwrap_or(folder)).join(name));
-    let files = beside.chain(kept).filter_map(|path| Mapped::open(&path).ok());
-    files.into_iter().find(|file| crc32fast::hash(file.bytes()) == checksum)
+    let link = elf.file.gnu_debuglink().ok().flatten();
+    let files = finder.debug_files(module, elf.build_id(), link.map(|link| OsStr::from_bytes(link.0)));
+    let open = |path: &PathBuf| ModuleFile::open(path).ok().map(|(file, _)| file);
+    let is_same = |file: &ModuleFile| {
+        elf.build_id().is_some() && Elf::parse(file.bytes()).is_some_and(|debug| debug.build_id() == elf.build_id())
+    };
+    let by_id = files.by_id.iter().filter_map(open).find(is_same);
+    by_id.or_else(|| {
+        let checksum = link?.1;
+        files.by_link.iter().filter_map(open).find(|file| crc32fast::hash(file.bytes()) == checksum)
+    })
 }
 
 /// A module ready for look-ups; shared by threads.

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use super::*;
 use crate::finish::Progress;
+use crate::modules::Modules;
 use crate::recording::{CodeKind, ModuleRow};
 
 const PROGRAM_C: &str = r#"
@@ -89,8 +90,8 @@ fn row(path: &Path) -> ModuleRow {
 
 fn run(module: &ModuleRow, requests: &[Request]) -> Symbolized {
     let progress = Progress::default();
-    let wanted = Wanted { finder: &FileFinder::ThisMachine, inlines: true, progress: &progress };
-    symbolize(module, requests, wanted)
+    let wanted = Wanted { modules: &Modules::new(FileFinder::ThisMachine), inlines: true, progress: &progress };
+    symbolize(0, module, requests, wanted)
 }
 
 /// File offsets of virtual addresses, by the program headers as readelf prints them: not by the code under test.

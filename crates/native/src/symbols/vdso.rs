@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::FileFinder;
 use crate::procfs::parse_maps;
 use crate::recording::ModuleRow;
 
@@ -12,7 +13,11 @@ const LARGEST: u64 = 1 << 20;
 
 /// The image that `module` is: our own process's if it has the same size (the kernel has one per kind of process), else
 /// that of the recorded process if it still runs and may be read.
-pub(super) fn image(module: &ModuleRow) -> Option<Vec<u8>> {
+pub(crate) fn image(module: &ModuleRow, finder: &FileFinder) -> Option<Vec<u8>> {
+    // Another machine's vdso may have the same size.
+    if !finder.is_this_machine() {
+        return None;
+    }
     let size = module.end.checked_sub(module.start).filter(|size| (1..=LARGEST).contains(size))?;
     let maps = std::fs::read("/proc/self/maps").ok()?;
     let own = parse_maps(&maps).find(|map| map.path == b"[vdso]" && map.end - map.start == size);

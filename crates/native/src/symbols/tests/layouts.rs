@@ -164,7 +164,7 @@ fn debug_files_are_found_by_link_and_by_build_id() {
     sh("objcopy", &["--strip-all", &text(&path), &text(&stripped)]);
 
     // Nothing to be found, and that it is stripped is told.
-    let is_stripped = SymbolState::Missing("the file is stripped".into());
+    let is_stripped = SymbolState::Stripped;
     let found = run(&row(&stripped), &[request]);
     assert_eq!((&found.state, found.located[0].functions.len()), (&is_stripped, 0));
 
@@ -190,8 +190,8 @@ fn debug_files_are_found_by_link_and_by_build_id() {
     std::fs::write(by_id.join(format!("{}.debug", &id[2..])), &bytes).unwrap();
     let progress = Progress::default();
     let finder = FileFinder::Root(root);
-    let wanted = Wanted { finder: &finder, inlines: true, progress: &progress };
-    let found = symbolize(&row(Path::new("/bin/prog.stripped")), &[request], wanted);
+    let wanted = Wanted { modules: &Modules::new(finder), inlines: true, progress: &progress };
+    let found = symbolize(0, &row(Path::new("/bin/prog.stripped")), &[request], wanted);
     assert_eq!((found.state, found.located), (SymbolState::Full, whole.located));
 }
 
@@ -204,8 +204,8 @@ fn a_file_that_is_not_the_mapped_one_is_not_used() {
         let found = run(module, &[request]);
         assert!(!found.is_virtual);
         assert_eq!(found.located, [Located { address: 0x1234, ..Located::default() }]);
-        let SymbolState::Missing(reason) = found.state else { panic!("{:?}", found.state) };
-        reason
+        let SymbolState::NoFile(reason) = found.state else { panic!("{:?}", found.state) };
+        reason.to_string()
     };
     let mut module = row(&path);
     module.build_id = vec![1; 20].into();
@@ -269,7 +269,7 @@ fn the_vdso_has_names() {
     let map = parse_maps(&maps).find(|map| map.path == b"[vdso]").unwrap();
     let module = ModuleRow { kind: CodeKind::Vdso, start: map.start, end: map.end, ..row(Path::new("[vdso]")) };
     // What the C library finds in it is at the same place.
-    let image = vdso::image(&module).unwrap();
+    let image = vdso::image(&module, &FileFinder::ThisMachine).unwrap();
     let elf = elf::Elf::parse(&image).unwrap();
     let symbol = elf.dynamic_symbols().into_iter().find(|symbol| symbol.name.ends_with(b"clock_gettime")).unwrap();
     let found = run(&module, &[Request { address: symbol.address + 1, is_return: false }]);
