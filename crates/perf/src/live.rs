@@ -22,14 +22,20 @@
 //! Events are enabled first and `/proc` is read afterwards, so that nothing is missed and the target is never stopped.
 //! What was there before comes as COMM and MMAP2 records, the first that a session hands on.
 
+mod adapt;
 mod attach;
 mod attr;
+mod copy;
 mod error;
 mod launch;
 mod open;
 mod proc;
 mod rings;
+mod roots;
+mod sampler;
 mod session;
+mod setup;
+mod stats;
 mod synthesize;
 pub(crate) mod sys;
 mod target;
@@ -38,9 +44,9 @@ pub use attr::{Event, MAX_USER_STACK_BYTES};
 pub use error::Error;
 pub(crate) use error::paranoid;
 pub use launch::Launched;
-pub use open::{DEFAULT_FREQUENCY, DEFAULT_TASK_CLOCK_FREQUENCY, Note};
+pub use open::{DEFAULT_FREQUENCY, DEFAULT_TASK_CLOCK_FREQUENCY, MAX_CLOCK_FREQUENCY, Note};
 pub(crate) use proc::{descendants, tasks};
-pub use session::{
-    Binding, DEFAULT_RING_BYTES, DEFAULT_STACK_RING_BYTES, Ended, Loss, Options, Session, Setup, Stats, Targets, Until,
-};
+pub use session::{Ended, Session, Targets, Until};
+pub use setup::{Binding, DEFAULT_RING_BYTES, DEFAULT_STACK_RING_BYTES, Options, Setup};
+pub use stats::{Loss, Stats};
 pub use target::Target;

@@ -2,9 +2,11 @@
 //!
 //! Targets are this test program itself, run again as [`worker`] with its part in the environment.
 
-use burnmark_perf::live::{Binding, Ended, Error, Launched, Note, Options, Session, Stats, Target, Until};
+use burnmark_perf::live::{
+    Binding, Ended, Error, Event, Launched, Note, Options, Session, Stats, Target, Targets, Until,
+};
 use burnmark_perf::record::{Record, SampleLayout};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,6 +80,14 @@ fn worker() {
             }));
             println!("ready");
             threads.push(std::thread::spawn(move || spin(millis)));
+        }
+        // exec MILLIS: another program takes the process over
+        "exec" => {
+            println!("ready");
+            spin(Duration::from_millis(number(1)));
+            let error =
+                std::os::unix::process::CommandExt::exec(Command::new("sh").args(["-c", "while :; do :; done"]));
+            panic!("{error}");
         }
         // partial PID: attaches with the few files it may open
         "partial" => {
@@ -154,6 +164,8 @@ struct Seen {
     times: Vec<u64>,
     kinds: BTreeMap<String, usize>,
     stack_samples: usize,
+    mapped: BTreeSet<Vec<u8>>,
+    names: BTreeSet<Vec<u8>>,
 }
 
 impl Seen {
@@ -169,7 +181,13 @@ impl Seen {
                 *self.samples.entry(key).or_default() += 1;
                 self.stack_samples += usize::from(sample.stack_user.is_some_and(|stack| !stack.is_empty()));
             }
-            Record::Comm(comm) => self.execs += usize::from(comm.is_exec),
+            Record::Comm(comm) => {
+                self.execs += usize::from(comm.is_exec);
+                self.names.insert(comm.comm.to_vec());
+            }
+            Record::Mmap2(map) => {
+                self.mapped.insert(map.path.to_vec());
+            }
             _ => {}
         }
     }
@@ -341,6 +359,84 @@ fn stacks_and_registers_are_copied() {
 }
 
 #[test]
+fn copies_grow_while_stacks_are_cut_and_no_sample_is_lost_over_it() {
+    let worker = Worker::start("spin 2 400");
+    let mut options = options(Target::Pids(vec![worker.child.id()]), Binding::Cpu);
+    options.user_stack_bytes = Some(8192);
+    options.adapts_user_stack = true;
+    let Some(mut session) = open(&options) else { return };
+    let (layout, mut seen, mut lengths) = (session.layout(), Seen::default(), Vec::new());
+    let mut sink = |bytes: &[u8]| {
+        seen.add(bytes, &layout);
+        Ok::<(), Error>(())
+    };
+    while session.wait(Duration::from_millis(50)).expect("waits") == Targets::Alive {
+        session.drain(&mut sink).expect("drains");
+        let samples = session.stats().samples;
+        session.adapt_stack_copy(samples, samples).expect("adapts");
+        lengths.push(session.setup().user_stack_bytes.expect("stacks are copied"));
+    }
+    let stats = session.finish(&mut sink).expect("finishes");
+    lengths.dedup();
+    assert_eq!(lengths, [16 << 10, 32 << 10]);
+    assert_eq!(stats.lost, 0, "{stats:?}");
+    seen.check_order();
+    assert_share(&seen, worker.end(), &stats, 0.9);
+}
+
+#[test]
+fn a_thread_alone_is_sampled() {
+    for binding in [Binding::Cpu, Binding::Task] {
+        let worker = Worker::start("spin 3 500");
+        let pid = worker.child.id();
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+        let tids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let tid = tids.max().expect("it has threads");
+        let Some(session) = open(&options(Target::Threads(vec![tid]), binding)) else { return };
+        let (seen, ended, stats) = record(session, Until::default());
+        assert_eq!(ended, Ended::TargetsGone, "it ends with the thread");
+        assert_eq!(seen.samples.keys().collect::<Vec<_>>(), [&(pid as i32, tid as i32)]);
+        assert!((300_000_000..600_000_000).contains(&seen.sampled_ns), "{} {stats:?}", seen.sampled_ns);
+        assert!(seen.mapped.iter().any(|path| path.ends_with(b"libc.so.6")), "{:?}", seen.mapped);
+        worker.end();
+    }
+}
+
+/// The ring is full while the target becomes another program: that record is lost, the program is known nevertheless.
+#[test]
+fn an_exec_whose_record_was_lost_is_found_out() {
+    let worker = Worker::start("exec 300");
+    let pid = worker.child.id();
+    let mut options = options(Target::Pids(vec![pid]), Binding::Task);
+    options.frequency = Some(10_000);
+    options.event = Some(Event::CpuClock);
+    options.ring_bytes = Some(16 << 10);
+    let Some(mut session) = open(&options) else { return };
+    let program = |link: &str| std::fs::read_link(format!("/proc/{link}/exe")).ok();
+    let before = program(&pid.to_string());
+    let start = Instant::now();
+    while program(&pid.to_string()) == before && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    let shell = program(&pid.to_string()).expect("it runs");
+    let (layout, mut seen) = (session.layout(), Seen::default());
+    let mut sink = |bytes: &[u8]| {
+        seen.add(bytes, &layout);
+        Ok::<(), Error>(())
+    };
+    let until = Until { duration: Some(Duration::from_millis(600)), stop: None };
+    session.run(until, &mut sink, &mut |_| {}).expect("runs");
+    let stats = session.finish(&mut sink).expect("finishes");
+    drop(worker);
+    assert!(stats.lost > 100 && stats.resyncs > 0, "{stats:?}");
+    seen.check_order();
+    let shell = std::os::unix::ffi::OsStrExt::as_bytes(shell.as_os_str());
+    assert!(seen.mapped.contains(shell), "{:?}", seen.mapped);
+    assert!(seen.names.contains(&b"sh"[..]) && seen.execs > 0, "{:?}", seen.names);
+}
+
+#[test]
 fn what_is_lost_is_counted_by_second() {
     let worker = Worker::start("spin 2 800");
     let mut options = options(Target::Pids(vec![worker.child.id()]), Binding::Auto);
@@ -349,7 +445,7 @@ fn what_is_lost_is_counted_by_second() {
     options.ring_bytes = Some(64 << 10);
     let Some(mut session) = open(&options) else { return };
     let mut ignore = |_: &[u8]| Ok::<(), Error>(());
-    while session.wait(Duration::from_millis(100)).expect("waits") == burnmark_perf::live::Targets::Alive {
+    while session.wait(Duration::from_millis(100)).expect("waits") == Targets::Alive {
         std::thread::sleep(Duration::from_millis(50));
         session.drain(&mut ignore).expect("drains");
     }

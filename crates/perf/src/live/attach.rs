@@ -8,6 +8,8 @@
 use super::error::Error;
 use super::open;
 use super::rings::Rings;
+use super::roots::Root;
+use super::target::TargetSet;
 use super::{proc, sys};
 use crate::layout::{SAMPLE_IDENTIFIER, SampleLayout};
 use crate::record::{Header, Record};
@@ -43,29 +45,27 @@ pub(super) struct Attached {
     pub(super) owners: Owners,
 }
 
-/// Attaches to all threads of `roots`, and of their descendants if `follows_children`.
+/// Attaches to all threads of `roots` (or to the thread alone, where one was asked for), and of their descendants if
+/// `follows_children`.
 pub(super) fn attach(
-    roots: &[u32],
+    asked: &[Root],
     follows_children: bool,
     attr: &perf_event_attr,
     rings: &mut Rings,
     layout: &SampleLayout,
+    targets: &mut TargetSet,
 ) -> Result<Attached, Error> {
     let limit = sys::raise_file_limit().unwrap_or(1024);
     let room = limit.saturating_sub(open_files() + SPARE_FILES);
+    let roots: &[u32] = &asked.iter().map(|root| root.pid).collect::<Vec<_>>();
     let mut attached = Attached::default();
     let mut seen = HashSet::new();
     for pass in 0..MAX_PASSES {
-        let mut processes = roots.to_vec();
-        if follows_children {
-            processes.extend(proc::descendants(roots));
-        }
         // All threads are listed before the first is attached: whoever is on the list has inherited nothing.
-        let threads = processes.iter().flat_map(|&pid| proc::tasks(pid).into_iter().map(move |tid| (pid, tid)));
-        let listed: Vec<(u32, u32)> = threads.collect();
+        let listed = list(asked, roots, follows_children);
         if pass > 0 {
             // Taken after the list was made: who is on it has had the time to write a FORK record.
-            rings.take(layout);
+            rings.take(layout, targets);
             seen.extend(rings.taken().filter_map(|record| forked_thread(record, layout)));
         }
         attached.processes.extend(listed.iter().map(|&(pid, _)| pid));
@@ -75,7 +75,7 @@ pub(super) fn attach(
         }
         for (done, (pid, tid)) in new.into_iter().enumerate() {
             if done % TAKE_EVERY == 0 {
-                rings.take(layout);
+                rings.take(layout, targets);
             }
             let needed = (attached.events.len() + rings.outputs().len()) as u64;
             if needed > room {
@@ -102,6 +102,20 @@ pub(super) fn attach(
         });
     }
     Ok(attached)
+}
+
+/// All threads to attach to, as (process, thread).
+fn list(asked: &[Root], roots: &[u32], follows_children: bool) -> Vec<(u32, u32)> {
+    let descendants = if follows_children { proc::descendants(roots) } else { Vec::new() };
+    let mut threads: Vec<(u32, u32)> = Vec::new();
+    for root in asked {
+        match root.thread {
+            Some(tid) => threads.push((root.pid, tid)),
+            None => threads.extend(proc::tasks(root.pid).into_iter().map(|tid| (root.pid, tid))),
+        }
+    }
+    threads.extend(descendants.into_iter().flat_map(|pid| proc::tasks(pid).into_iter().map(move |tid| (pid, tid))));
+    threads
 }
 
 /// The events of one thread: none if it has exited.

@@ -54,6 +54,8 @@ pub(super) struct Wish {
     pub(super) threads_only: bool,
     /// Ask for the number of lost samples (Linux 6.0).
     pub(super) counts_lost: bool,
+    /// Write what happens to processes too: maps, names, forks, exits.
+    pub(super) has_sideband: bool,
 }
 
 /// The longest stack copy the kernel takes: below 64 KiB, as the whole record has to be, and a multiple of 8.
@@ -88,12 +90,44 @@ pub(super) fn sampling(wish: &Wish) -> perf_event_attr {
     attr.set_exclude_hv(1);
     attr.set_exclude_idle(1);
     attr.set_exclude_guest(1);
+    if wish.has_sideband {
+        add_sideband(&mut attr);
+    }
+    attr.set_sample_id_all(1);
+    attr
+}
+
+fn add_sideband(attr: &mut perf_event_attr) {
     attr.set_mmap(1);
     attr.set_mmap2(1);
     attr.set_comm(1);
     attr.set_comm_exec(1);
     attr.set_task(1);
+}
+
+/// An event that takes no samples and writes all other records, in the layout of those of `sampling`.
+pub(super) fn sideband(sampling: &perf_event_attr) -> perf_event_attr {
+    let mut attr = empty();
+    attr.type_ = sys::PERF_TYPE_SOFTWARE;
+    attr.config = sys::PERF_COUNT_SW_DUMMY.into();
+    attr.sample_type = sampling.sample_type;
+    attr.sample_regs_user = sampling.sample_regs_user;
+    attr.sample_stack_user = sampling.sample_stack_user;
+    attr.read_format = sampling.read_format;
+    attr.set_disabled(1);
+    attr.set_exclude_kernel(sampling.exclude_kernel());
+    attr.set_exclude_hv(1);
     attr.set_sample_id_all(1);
+    add_sideband(&mut attr);
+    attr
+}
+
+/// The same event, woken when a ring of that many bytes has filled to a quarter.
+pub(super) fn with_wakeup(attr: &perf_event_attr, ring_bytes: usize) -> perf_event_attr {
+    let mut attr = *attr;
+    attr.set_watermark(1);
+    // There is time to come before the ring is full.
+    attr.__bindgen_anon_2.wakeup_watermark = u32::try_from(ring_bytes / 4).unwrap_or(u32::MAX);
     attr
 }
 
@@ -104,10 +138,7 @@ pub(super) fn ring_owner(ring_bytes: usize) -> perf_event_attr {
     attr.config = sys::PERF_COUNT_SW_DUMMY.into();
     attr.set_exclude_kernel(1);
     attr.set_exclude_hv(1);
-    attr.set_watermark(1);
-    // Woken at a quarter, there is time to come before the ring is full.
-    attr.__bindgen_anon_2.wakeup_watermark = u32::try_from(ring_bytes / 4).unwrap_or(u32::MAX);
-    attr
+    with_wakeup(&attr, ring_bytes)
 }
 
 /// All events that share a ring have to use the same clock.

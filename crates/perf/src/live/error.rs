@@ -17,6 +17,12 @@ pub enum Error {
         /// The id.
         pid: u32,
     },
+    /// No thread has this id.
+    #[error("there is no thread {tid} (it may have exited): `ls /proc/PID/task` lists the threads of a process")]
+    NoSuchThread {
+        /// The id.
+        tid: u32,
+    },
     /// The process has exited, its parent has not waited for it yet.
     #[error("process {pid} has exited already (it is a zombie): there is nothing to sample")]
     Zombie {
@@ -24,7 +30,7 @@ pub enum Error {
         pid: u32,
     },
     /// The id is that of a thread.
-    #[error("{tid} is a thread of process {pid}: give the process, {pid}, and choose the thread afterwards (--thread)")]
+    #[error("{tid} is a thread of process {pid}: -t {tid} samples it alone, -p {pid} the whole process")]
     IsThread {
         /// The id given.
         tid: u32,

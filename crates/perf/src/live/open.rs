@@ -2,7 +2,7 @@
 
 use super::attr::{self, Event, Wish};
 use super::error::{self, Error};
-use super::session::{Binding, Options};
+use super::setup::{Binding, Options};
 use super::target::Target;
 use super::{proc, sys};
 use std::fmt;
@@ -13,6 +13,9 @@ pub const DEFAULT_FREQUENCY: u64 = 999;
 
 /// The same for a timer bound to tasks, which is set anew at each context switch.
 pub const DEFAULT_TASK_CLOCK_FREQUENCY: u64 = 199;
+
+/// Timers run no faster than that: each sample costs some microseconds, and above it a small machine does little else.
+pub const MAX_CLOCK_FREQUENCY: u64 = 20_000;
 
 /// What was given up or is worth knowing, in words for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +35,11 @@ pub enum Note {
         /// It was not asked for.
         is_fallback: bool,
     },
-    /// The rate asked for is above the kernel's limit.
+    /// The rate asked for is above the kernel's limit, or above what a timer should do.
     FrequencyCapped {
         /// What was asked for, per second.
         wanted: u64,
-        /// `kernel.perf_event_max_sample_rate`.
+        /// What is done: `kernel.perf_event_max_sample_rate`, or [`MAX_CLOCK_FREQUENCY`].
         limit: u64,
     },
     /// Rings are smaller than asked for.
@@ -92,7 +95,12 @@ impl fmt::Display for Note {
                 }
             }
             Note::FrequencyCapped { wanted, limit } => {
-                write!(f, "{wanted} samples a second is above kernel.perf_event_max_sample_rate: {limit} are taken")
+                let why = if *limit == MAX_CLOCK_FREQUENCY {
+                    "more than a timer can do without starving a small machine"
+                } else {
+                    "above kernel.perf_event_max_sample_rate"
+                };
+                write!(f, "{wanted} samples a second is {why}: {limit} are taken")
             }
             Note::RingShrunk { wanted, got } => write!(
                 f,
@@ -119,6 +127,8 @@ impl fmt::Display for Note {
 
 /// What was found to work.
 pub(super) struct Choice {
+    /// Child processes are wanted.
+    pub(super) follows_children: bool,
     pub(super) wish: Wish,
     pub(super) binding: Binding,
     pub(super) notes: Vec<Note>,
@@ -169,15 +179,18 @@ fn wish(options: &Options, event: Event, binding: Binding, has_kernel: bool, cou
         (Event::CpuClock, Binding::Task) => DEFAULT_TASK_CLOCK_FREQUENCY,
         _ => DEFAULT_FREQUENCY,
     };
-    let frequency = options.frequency.unwrap_or(default).max(1).min(max_frequency().unwrap_or(u64::MAX));
+    let most = if event == Event::CpuClock { MAX_CLOCK_FREQUENCY } else { u64::MAX };
+    let most = max_frequency().map_or(most, |limit| limit.min(most));
+    let frequency = options.frequency.unwrap_or(default).clamp(1, most);
     Wish {
         event,
         frequency,
         has_kernel,
         user_stack_bytes: options.user_stack_bytes,
-        inherits: binding == Binding::Task,
+        inherits: binding == Binding::Task && !matches!(options.target, Target::Threads(_)),
         threads_only: !options.follows_children,
         counts_lost,
+        has_sideband: binding == Binding::Task,
     }
 }
 
@@ -195,7 +208,8 @@ fn chosen(options: &Options, wish: Wish, binding: Binding) -> Choice {
     if let Some(wanted) = options.frequency.filter(|&wanted| wanted > wish.frequency) {
         notes.push(Note::FrequencyCapped { wanted, limit: wish.frequency });
     }
-    Choice { wish, binding, notes }
+    let follows_children = options.follows_children && !matches!(options.target, Target::Threads(_));
+    Choice { follows_children, wish, binding, notes }
 }
 
 /// `kernel.perf_event_max_sample_rate`: the kernel lowers it by itself when sampling takes too long.

@@ -83,6 +83,20 @@ pub(super) fn comm(pid: u32, tid: u32) -> Option<Vec<u8>> {
     Some(name)
 }
 
+/// The names that an exec may have given a process's main thread: those of its program and, if that is a link or a
+/// script, of its first words.
+pub(super) fn exec_names(pid: u32) -> Vec<Vec<u8>> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let program = fs::read_link(format!("/proc/{pid}/exe")).map(|path| path.into_os_string().into_vec());
+    let program = program.unwrap_or_default();
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = words.split(|&byte| byte == 0).take(2);
+    let paths = std::iter::once(program.strip_suffix(b" (deleted)").unwrap_or(&program)).chain(words);
+    let names = paths.filter_map(|path| path.rsplit(|&byte| byte == b'/').next()).filter(|name| !name.is_empty());
+    // A thread's name has room for so many bytes.
+    names.map(|name| name[..name.len().min(15)].to_vec()).collect()
+}
+
 /// `/proc/PID/maps`, or that of a thread that is left when the main thread is gone.
 pub(super) fn maps(pid: u32) -> Option<Vec<u8>> {
     let text = fs::read(format!("/proc/{pid}/maps")).ok().filter(|text| !text.is_empty());

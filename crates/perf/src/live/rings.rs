@@ -1,18 +1,24 @@
 //! The rings of all CPUs, drained in rounds into one stream in time order.
 
 use super::attr;
+use super::copy::{self, Shape};
 use super::error::Error;
 use super::sys::{self, RingMap};
+use super::target::TargetSet;
 use crate::layout::SampleLayout;
 use crate::record::{HEADER_LEN, Header};
+use perf_event_open_sys::bindings::perf_event_attr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The smallest ring in bytes that is worth having: a record can have 64 KiB only with a stack copy.
 const MIN_BYTES: usize = 16 << 10;
 
-/// One CPU's ring. It belongs to an event of our own that counts nothing: target threads and their events can come and
-/// go, the ring and its wake-ups stay.
+/// The ring for everything but samples is that much smaller than the one for samples.
+const SIDEBAND_PART: usize = 8;
+
+/// One CPU's ring. Where events are bound to tasks it belongs to an event of our own that counts nothing: target threads
+/// and their events can come and go, the ring and its wake-ups stay.
 struct Ring {
     cpu: i32,
     owner: OwnedFd,
@@ -23,27 +29,48 @@ struct Ring {
 
 /// All rings and what was taken out of them but is not yet old enough to be handed on.
 pub(super) struct Rings {
+    /// One on each CPU.
     rings: Vec<Ring>,
-    /// Bytes of each ring.
+    /// One more on each CPU for all that are not samples, where events are bound to CPUs: a flood of samples must not
+    /// lose them. Their owners write them.
+    sideband: Vec<Ring>,
+    /// Bytes of each ring of samples.
     pub(super) bytes: usize,
+    shape: Shape,
     queue: Queue,
-    heads: Vec<u64>,
+    ends: Vec<u64>,
+    /// Samples of others, dropped.
+    pub(super) refused: u64,
     /// Newest time of all rounds but the current one.
     previous_newest: u64,
 }
 
 impl Rings {
     /// One ring on each CPU, of `wanted` bytes (rounded to a power of two) or, where that much memory may not be locked,
-    /// of the largest half, quarter… that may.
-    pub(super) fn open(cpus: &[i32], wanted: usize) -> Result<Rings, Error> {
+    /// of the largest half, quarter... that may. With `sideband`, an event that writes everything but samples, a smaller
+    /// ring is added for it on each CPU.
+    pub(super) fn open(
+        cpus: &[i32],
+        wanted: usize,
+        layout: &SampleLayout,
+        sideband: Option<&perf_event_attr>,
+    ) -> Result<Rings, Error> {
         let page = sys::page_size();
         let min = MIN_BYTES.max(page);
         let mut bytes = wanted.clamp(min, 1 << 30).next_power_of_two();
         loop {
-            match cpus.iter().map(|&cpu| open_ring(cpu, bytes)).collect::<Result<Vec<_>, _>>() {
-                Ok(rings) => {
-                    let heads = Vec::with_capacity(rings.len());
-                    return Ok(Rings { rings, bytes, queue: Queue::default(), heads, previous_newest: 0 });
+            match open_all(cpus, bytes, sideband) {
+                Ok((rings, sideband)) => {
+                    return Ok(Rings {
+                        ends: Vec::with_capacity(rings.len()),
+                        rings,
+                        sideband,
+                        bytes,
+                        shape: Shape::of(layout),
+                        queue: Queue::default(),
+                        refused: 0,
+                        previous_newest: 0,
+                    });
                 }
                 Err(error) if is_memory_limit(&error) && bytes / 2 >= min => bytes /= 2,
                 Err(source) if is_memory_limit(&source) => return Err(Error::LockedMemory { bytes, source }),
@@ -57,16 +84,21 @@ impl Rings {
         self.rings.iter().map(|ring| (ring.cpu, ring.owner.as_fd()))
     }
 
+    /// The events that write everything but samples.
+    pub(super) fn sideband_events(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.sideband.iter().map(|ring| &ring.owner)
+    }
+
     /// What to poll for records.
     pub(super) fn poll_fds(&self) -> impl Iterator<Item = libc::pollfd> {
-        let rings = self.rings.iter().filter(|ring| !ring.is_hung_up);
+        let rings = self.rings.iter().chain(&self.sideband).filter(|ring| !ring.is_hung_up);
         rings.map(|ring| libc::pollfd { fd: ring.owner.as_raw_fd(), events: libc::POLLIN, revents: 0 })
     }
 
     /// Learns from what poll said of them: owners belong to the thread that opened the session, and go with it.
     pub(super) fn polled(&mut self, fds: &[libc::pollfd]) {
         let hung_up = |fd: i32| fds.iter().any(|poll| poll.fd == fd && poll.revents & libc::POLLHUP != 0);
-        for ring in &mut self.rings {
+        for ring in self.rings.iter_mut().chain(&mut self.sideband) {
             ring.is_hung_up |= hung_up(ring.owner.as_raw_fd());
         }
     }
@@ -76,16 +108,34 @@ impl Rings {
         self.queue.damaged_bytes
     }
 
-    /// Takes everything out of the rings, without handing anything on.
-    pub(super) fn take(&mut self, layout: &SampleLayout) {
+    /// Takes everything out of the rings, without handing anything on. Samples of those that `targets` does not know are
+    /// dropped at once.
+    pub(super) fn take(&mut self, layout: &SampleLayout, targets: &mut TargetSet) {
         // All heads first: whatever was written before the newest record taken now will be there at the next round.
-        self.heads.clear();
-        self.heads.extend(self.rings.iter().map(|ring| ring.map.head()));
-        for (ring, &head) in self.rings.iter_mut().zip(&self.heads) {
-            let from = self.queue.bytes.len();
-            ring.map.take(head, &mut self.queue.bytes);
-            self.queue.index(from, layout);
+        // Samples before the rest: whoever was sampled by now was forked before, so that record is found below.
+        self.ends.clear();
+        self.ends.extend(self.rings.iter_mut().map(|ring| ring.map.look().end));
+        for ring in &mut self.sideband {
+            let (from, ready) = (self.queue.bytes.len(), ring.map.look());
+            ring.map.copy(ready.clone(), &mut self.queue.bytes);
+            ring.map.release(ready.end);
+            self.queue.index(from, layout, &mut |record| targets.expect(record, layout));
         }
+        for (ring, &end) in self.rings.iter_mut().zip(&self.ends) {
+            let from = self.queue.bytes.len();
+            let start = ring.map.look().start;
+            let keep = |pid, tid| targets.may_admit(pid, tid);
+            self.refused += copy::records(&ring.map, start..end, &self.shape, &keep, &mut self.queue.bytes);
+            ring.map.release(end);
+            self.queue.index(from, layout, &mut |_| {});
+        }
+    }
+
+    /// Puts in records that are not from the kernel, in the order of time.
+    pub(super) fn insert(&mut self, records: &[u8], layout: &SampleLayout) {
+        let from = self.queue.bytes.len();
+        self.queue.bytes.extend_from_slice(records);
+        self.queue.index(from, layout, &mut |_| {});
     }
 
     /// The records taken and not yet handed on, in no order.
@@ -107,8 +157,19 @@ impl Rings {
     }
 }
 
-fn open_ring(cpu: i32, bytes: usize) -> io::Result<Ring> {
-    let owner = sys::open_event(&attr::ring_owner(bytes), 0, cpu)?;
+/// Rings of samples and of the rest.
+fn open_all(cpus: &[i32], bytes: usize, sideband: Option<&perf_event_attr>) -> io::Result<(Vec<Ring>, Vec<Ring>)> {
+    let owner = attr::ring_owner(bytes);
+    let rings = cpus.iter().map(|&cpu| open_ring(&owner, 0, cpu, bytes)).collect::<io::Result<Vec<_>>>()?;
+    let Some(attr) = sideband else { return Ok((rings, Vec::new())) };
+    let bytes = (bytes / SIDEBAND_PART).max(MIN_BYTES).max(sys::page_size());
+    let attr = attr::with_wakeup(attr, bytes);
+    let sideband = cpus.iter().map(|&cpu| open_ring(&attr, -1, cpu, bytes)).collect::<io::Result<Vec<_>>>()?;
+    Ok((rings, sideband))
+}
+
+fn open_ring(attr: &perf_event_attr, pid: i32, cpu: i32, bytes: usize) -> io::Result<Ring> {
+    let owner = sys::open_event(attr, pid, cpu)?;
     let map = RingMap::new(owner.as_fd(), bytes)?;
     Ok(Ring { cpu, owner, map, is_hung_up: false })
 }
@@ -143,8 +204,8 @@ impl Entry {
 }
 
 impl Queue {
-    /// Finds the records in the bytes from `from` on.
-    fn index(&mut self, from: usize, layout: &SampleLayout) {
+    /// Finds the records in the bytes from `from` on, and shows each to `visit`.
+    fn index(&mut self, from: usize, layout: &SampleLayout, visit: &mut dyn FnMut(&[u8])) {
         let mut at = from;
         let mut previous = 0;
         while at < self.bytes.len() {
@@ -160,6 +221,7 @@ impl Queue {
             let time = layout.peek_time(record).unwrap_or(previous);
             previous = time;
             self.newest = self.newest.max(time);
+            visit(record);
             self.entries.push(Entry { time, at, len: record.len() as u16 });
             at += record.len();
         }
@@ -226,7 +288,7 @@ mod tests {
             for ring in rings {
                 let from = queue.bytes.len();
                 ring.iter().for_each(|&time| queue.bytes.extend(sample(time, 1)));
-                queue.index(from, &LAYOUT);
+                queue.index(from, &LAYOUT, &mut |_| {});
             }
             let limit = previous;
             previous = queue.newest.max(previous);
@@ -248,7 +310,7 @@ mod tests {
         let mut queue = Queue::default();
         queue.bytes.extend(sample(5, 1));
         queue.bytes.extend([0; 16]);
-        queue.index(0, &LAYOUT);
+        queue.index(0, &LAYOUT, &mut |_| {});
         assert_eq!((queue.entries.len(), queue.damaged_bytes), (1, 16));
         let mut seen = 0;
         queue

@@ -1,131 +1,27 @@
 //! A running sampling session.
 
+use super::adapt::{self, Counts, StackSize};
 use super::attach::{self, Owners};
-use super::attr::{self, Event};
+use super::attr;
 use super::error::Error;
 use super::open::{self, Note};
 use super::rings::Rings;
+use super::roots::{self, Root};
+use super::sampler::{self, Sampler};
+use super::setup::{Binding, DEFAULT_RING_BYTES, DEFAULT_STACK_RING_BYTES, Options, Setup};
+use super::stats::{self, Stats};
 use super::target::{Target, TargetSet};
 use super::{proc, synthesize, sys};
 use crate::layout::SampleLayout;
-use crate::record::{Header, Record};
+use crate::record::Header;
 use perf_event_open_sys::bindings::{self, perf_event_attr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::collections::HashSet;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Bytes of ring per CPU if nothing else is asked for: with its control page what the kernel lets everybody lock.
-pub const DEFAULT_RING_BYTES: usize = 512 << 10;
-
-/// The same with copies of user stacks, which need far more room.
-pub const DEFAULT_STACK_RING_BYTES: usize = 4 << 20;
-
 /// The longest time between two rounds.
 const ROUND: Duration = Duration::from_millis(100);
-
-/// What events are bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Binding {
-    /// CPUs where that is permitted, else tasks.
-    #[default]
-    Auto,
-    /// One event per CPU, whoever runs there; records of others are dropped on reading.
-    Cpu,
-    /// One event per thread and CPU, inherited by new threads and children.
-    Task,
-}
-
-/// What to sample, and how.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// What to sample.
-    pub target: Target,
-    /// Child processes of the target too, those that are there already included.
-    pub follows_children: bool,
-    /// The event; `None`: cycles where the machine has them, else cpu-clock.
-    pub event: Option<Event>,
-    /// Samples per second and CPU; `None`: [`open::DEFAULT_FREQUENCY`], or less where a timer is bound to tasks.
-    pub frequency: Option<u64>,
-    /// What events are bound to.
-    pub binding: Binding,
-    /// Copy that many bytes of the user stack, and the user registers, with each sample (for unwinding by DWARF); at
-    /// most [`attr::MAX_USER_STACK_BYTES`].
-    pub user_stack_bytes: Option<u32>,
-    /// Bytes of ring per CPU, rounded up to a power of two; `None`: [`DEFAULT_RING_BYTES`] or [`DEFAULT_STACK_RING_BYTES`].
-    pub ring_bytes: Option<usize>,
-}
-
-impl Options {
-    /// Samples `target` and its children, everything else chosen automatically.
-    pub fn new(target: Target) -> Options {
-        Options {
-            target,
-            follows_children: true,
-            event: None,
-            frequency: None,
-            binding: Binding::Auto,
-            user_stack_bytes: None,
-            ring_bytes: None,
-        }
-    }
-}
-
-/// What was chosen, and what was given up.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// The event.
-    pub event: Event,
-    /// [`Binding::Cpu`] or [`Binding::Task`].
-    pub binding: Binding,
-    /// Samples per second and CPU.
-    pub frequency: u64,
-    /// Whether the kernel's half is sampled.
-    pub has_kernel: bool,
-    /// CPUs sampled.
-    pub cpus: usize,
-    /// Bytes of ring per CPU.
-    pub ring_bytes: usize,
-    /// Bytes of user stack in a sample.
-    pub user_stack_bytes: Option<u32>,
-    /// Threads with events of their own; 0 with events bound to CPUs.
-    pub attached_threads: usize,
-    /// Nanoseconds on CLOCK_MONOTONIC when events were enabled: no record is older.
-    pub start_ns: u64,
-    /// What the user should know.
-    pub notes: Vec<Note>,
-}
-
-/// What was lost within one second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Loss {
-    /// Seconds since the start of the session.
-    pub second: u64,
-    /// Records that found no room in a ring, of any process and any type.
-    pub lost: u64,
-    /// How often the kernel stopped sampling because it took too much time.
-    pub throttled: u64,
-}
-
-/// Counts so far.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Stats {
-    /// Samples handed on.
-    pub samples: u64,
-    /// Records handed on, samples included.
-    pub records: u64,
-    /// Records of processes that are not sampled, dropped.
-    pub others: u64,
-    /// Second samples of the same moment, dropped (see `live/attach.rs`).
-    pub duplicates: u64,
-    /// Records lost, of any process and any type.
-    pub lost: u64,
-    /// How often the kernel stopped sampling because it took too much time.
-    pub throttled: u64,
-    /// Bytes in rings that were no records.
-    pub damaged_bytes: u64,
-    /// When it was lost; seconds without loss are left out.
-    pub losses: Vec<Loss>,
-}
 
 /// Whether the targets still run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,66 +52,88 @@ pub enum Ended {
     TargetsGone,
 }
 
-/// A process that was asked for.
-struct Root {
-    pid: i32,
-    /// Becomes readable at its exit; `None` where the kernel has no pidfds (before 5.3).
-    pidfd: Option<OwnedFd>,
-    is_gone: bool,
-}
+/// After records were lost, processes are read from `/proc` again; that takes at most one part in so many of the time.
+const RESYNC_PART: u32 = 20;
 
 /// Events that are open and sampling. Dropping it closes them; targets are never stopped or changed.
 pub struct Session {
     setup: Setup,
     layout: SampleLayout,
     rings: Rings,
-    events: Vec<OwnedFd>,
+    sampler: Sampler,
     targets: TargetSet,
     owners: Owners,
     roots: Vec<Root>,
-    is_command: bool,
+    target: Target,
+    follows_children: bool,
+    stack_size: StackSize,
+    adapts_user_stack: bool,
     /// Records for what was there at the start, handed on first.
     initial: Vec<u8>,
     stats: Stats,
+    /// Ids of events that write everything but samples.
+    sideband_ids: HashSet<u64>,
+    resync: Resync,
+}
+
+/// When processes are read from `/proc` again.
+struct Resync {
+    /// Records lost that may have told of maps and names.
+    lost: u64,
+    /// How many there were when it was done last.
+    done_at: u64,
+    not_before: Instant,
+}
+
+/// The events of a session, as they were opened.
+struct Events {
+    sampler: Sampler,
+    owners: Owners,
+    attached_threads: usize,
+    /// Processes found on the way.
+    processes: Vec<u32>,
 }
 
 impl Session {
     /// Opens and enables the events, then reads from `/proc` what was there before.
     pub fn open(options: &Options) -> Result<Session, Error> {
-        let roots = open_roots(&options.target)?;
+        let roots = roots::open(&options.target, options.skips_missing)?;
         let cpus = proc::online_cpus().map_err(|source| Error::System { call: "reading the list of CPUs", source })?;
-        let choice = open::choose(options, cpus[0])?;
-        let attr = attr::sampling(&choice.wish);
-        let layout = attr::layout(&attr);
+        let mut choice = open::choose(options, cpus[0])?;
         let wanted = options.ring_bytes.unwrap_or(match options.user_stack_bytes {
             Some(_) => DEFAULT_STACK_RING_BYTES,
             None => DEFAULT_RING_BYTES,
         });
-        let mut rings = Rings::open(&cpus, wanted)?;
+        let layout = attr::layout(&attr::sampling(&choice.wish));
+        let sideband = (choice.binding == Binding::Cpu).then(|| attr::sideband(&attr::sampling(&choice.wish)));
+        let mut rings = Rings::open(&cpus, wanted, &layout, sideband.as_ref())?;
         let mut notes = choice.notes;
         if rings.bytes < wanted {
             notes.push(Note::RingShrunk { wanted, got: rings.bytes });
         }
+        let limit = adapt::fitting(rings.bytes, choice.wish.frequency);
+        choice.wish.user_stack_bytes = choice.wish.user_stack_bytes.map(|bytes| match choice.binding {
+            _ if !options.adapts_user_stack => bytes,
+            Binding::Cpu => limit.min(adapt::FIRST_STACK_BYTES),
+            // It stays, so it begins with the longest.
+            _ => limit,
+        });
+        let attr = attr::sampling(&choice.wish);
         let start_ns = sys::monotonic_ns();
         let admits_all = choice.binding == Binding::Task || options.target == Target::All;
-        let mut targets = TargetSet::new(admits_all, options.follows_children);
-        let pids: Vec<u32> = roots.iter().map(|root| root.pid as u32).collect();
-        let (events, owners, attached_threads, processes) = if choice.binding == Binding::Task {
-            let attached = attach::attach(&pids, options.follows_children, &attr, &mut rings, &layout)?;
-            if attached.left_out > 0 {
-                notes.push(Note::PartialAttach { attached: attached.threads, left_out: attached.left_out });
-            }
-            if !attached.not_permitted.is_empty() {
-                notes.push(Note::ChildrenNotPermitted { processes: attached.not_permitted.len() });
-            }
-            (attached.events, attached.owners, attached.threads, attached.processes.into_iter().collect())
+        let mut targets = TargetSet::new(admits_all, choice.follows_children);
+        if matches!(options.target, Target::Threads(_)) {
+            targets.limit_to_threads(roots.iter().filter_map(|root| root.thread).map(|tid| tid as i32));
+        }
+        let events = if choice.binding == Binding::Task {
+            attach_to_tasks(&roots, choice.follows_children, &attr, &mut rings, &layout, &mut targets, &mut notes)?
         } else {
-            let events = open_on_cpus(&attr, &rings)?;
-            (events, Owners::default(), 0, processes_of(options, &pids))
+            attach_to_cpus(options, &roots, &attr, &rings)?
         };
-        pids.iter().chain(&processes).for_each(|&pid| targets.insert(pid as i32));
+        let mut pids: Vec<u32> = roots.iter().map(|root| root.pid).collect();
+        pids.dedup();
+        pids.iter().chain(&events.processes).for_each(|&pid| targets.insert(pid as i32));
         let cpus = rings.outputs().len();
-        let ring_bytes = rings.bytes;
         let mut session = Session {
             setup: Setup {
                 event: choice.wish.event,
@@ -223,29 +141,31 @@ impl Session {
                 frequency: choice.wish.frequency,
                 has_kernel: choice.wish.has_kernel,
                 cpus,
-                ring_bytes,
+                ring_bytes: rings.bytes,
                 user_stack_bytes: options.user_stack_bytes.map(|_| attr.sample_stack_user),
-                attached_threads,
+                attached_threads: events.attached_threads,
                 start_ns,
                 notes,
             },
             layout,
+            sideband_ids: rings.sideband_events().filter_map(|event| sys::event_id(event.as_fd()).ok()).collect(),
             rings,
-            events,
+            sampler: events.sampler,
             targets,
-            owners,
+            owners: events.owners,
             roots,
-            is_command: false,
+            target: options.target.clone(),
+            follows_children: choice.follows_children,
+            stack_size: StackSize::new(attr.sample_stack_user, limit, start_ns),
+            adapts_user_stack: options.adapts_user_stack,
             initial: Vec::new(),
             stats: Stats::default(),
+            resync: Resync { lost: 0, done_at: 0, not_before: Instant::now() },
         };
         match &options.target {
             // All that it is at this moment is replaced by its exec.
-            Target::Command(pid) => {
-                session.is_command = true;
-                session.targets.hold_until_exec(*pid as i32);
-            }
-            Target::Pids(_) | Target::All => session.describe(pids, processes),
+            Target::Command(pid) => session.targets.hold_until_exec(*pid as i32),
+            _ => session.describe(pids, events.processes),
         }
         Ok(session)
     }
@@ -257,8 +177,8 @@ impl Session {
         processes.dedup();
         for pid in processes {
             // There may be thousands, and the rings fill meanwhile.
-            self.rings.take(&self.layout);
-            let is_readable = synthesize::process(pid, self.setup.start_ns, &self.layout, &mut self.initial);
+            self.rings.take(&self.layout, &mut self.targets);
+            let is_readable = synthesize::process(pid, self.setup.start_ns, false, &self.layout, &mut self.initial);
             if !is_readable && roots.contains(&pid) {
                 self.setup.notes.push(Note::MapsNotReadable { pid });
             }
@@ -288,21 +208,15 @@ impl Session {
     /// Waits until a ring has filled to a quarter or a target exits, at most `timeout` and at most 100 ms.
     pub fn wait(&mut self, timeout: Duration) -> Result<Targets, Error> {
         let mut fds: Vec<libc::pollfd> = self.rings.poll_fds().collect();
-        let pidfds = self.roots.iter().filter(|root| !root.is_gone).filter_map(|root| root.pidfd.as_ref());
-        fds.extend(pidfds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }));
+        fds.extend(self.roots.iter().filter_map(Root::poll_fd));
         sys::poll(&mut fds, timeout.min(ROUND)).map_err(|source| Error::System { call: "poll", source })?;
         self.rings.polled(&fds);
-        let exited = |fd: &OwnedFd| fds.iter().any(|poll| poll.fd == fd.as_raw_fd() && poll.revents != 0);
-        for root in self.roots.iter_mut().filter(|root| !root.is_gone) {
-            root.is_gone = match &root.pidfd {
-                Some(fd) => exited(fd),
-                None => !proc::is_alive(root.pid),
-            };
-        }
+        self.roots.iter_mut().for_each(|root| root.look(&fds));
         if self.roots.is_empty() || self.roots.iter().any(|root| !root.is_gone) {
             return Ok(Targets::Alive);
         }
-        let alive = !self.is_command && self.targets.any_alive(proc::is_alive);
+        let outlives_roots = matches!(self.target, Target::Pids(_));
+        let alive = outlives_roots && self.targets.any_alive(proc::is_alive);
         Ok(if alive { Targets::Alive } else { Targets::Gone })
     }
 
@@ -310,21 +224,67 @@ impl Session {
     /// error of `sink` ends the round and comes back.
     pub fn drain<E>(&mut self, sink: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         self.hand_on_initial(sink)?;
-        self.rings.take(&self.layout);
-        self.hand_on(sink, false)
+        self.rings.take(&self.layout, &mut self.targets);
+        self.hand_on(sink, false)?;
+        self.resync_after_loss();
+        Ok(())
+    }
+
+    /// Tells how many stacks so far went on past the end of their copy, out of how many that were unwound: the copy
+    /// grows while they do, and shrinks while samples are lost, if [`Options::adapts_user_stack`]. Where events are bound
+    /// to tasks its length stays.
+    pub fn adapt_stack_copy(&mut self, unwound: u64, cut: u64) -> Result<(), Error> {
+        if !self.adapts_user_stack || !self.sampler.can_switch() {
+            return Ok(());
+        }
+        let counts = Counts { samples: unwound, cut, lost: self.stats.lost };
+        let bytes = self.stack_size.next(sys::monotonic_ns(), counts);
+        self.sampler.switch(bytes, &self.rings)?;
+        self.setup.user_stack_bytes = Some(self.sampler.stack_bytes());
+        Ok(())
+    }
+
+    /// The processes sampled that still run, the target's descendants included.
+    pub fn living(&self) -> Vec<i32> {
+        self.targets.living(proc::is_alive)
+    }
+
+    /// Lost records may have told of maps and names: a program whose exec was lost would have none to its end.
+    fn resync_after_loss(&mut self) {
+        if self.resync.lost == self.resync.done_at || Instant::now() < self.resync.not_before {
+            return;
+        }
+        self.resync.done_at = self.resync.lost;
+        let began = Instant::now();
+        if self.follows_children {
+            let roots: Vec<u32> = self.roots.iter().map(|root| root.pid).collect();
+            proc::descendants(&roots).into_iter().for_each(|pid| self.targets.insert(pid as i32));
+        }
+        let pids = match self.target {
+            Target::All => proc::processes(),
+            _ => self.living().into_iter().map(|pid| pid as u32).collect(),
+        };
+        let mut records = Vec::new();
+        for pid in pids {
+            self.rings.take(&self.layout, &mut self.targets);
+            records.clear();
+            synthesize::process(pid, sys::monotonic_ns(), true, &self.layout, &mut records);
+            self.rings.insert(&records, &self.layout);
+        }
+        self.stats.resyncs += 1;
+        self.resync.not_before = Instant::now() + (began.elapsed() * RESYNC_PART).max(Duration::from_millis(200));
     }
 
     /// Stops sampling and hands on everything that is left; then counts what was lost.
     pub fn finish<E>(mut self, sink: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<Stats, E> {
-        for event in &self.events {
-            // It can only fail for a CPU that is gone, and then there is nothing to stop.
-            let _ = sys::disable(event.as_fd());
-        }
+        self.sampler.stop();
+        sampler::disable(self.rings.sideband_events());
         self.hand_on_initial(sink)?;
-        self.rings.take(&self.layout);
+        self.rings.take(&self.layout, &mut self.targets);
         self.hand_on(sink, true)?;
         // LOST records come with the next record that finds room: losses at the very end are only known here.
-        let lost = self.events.iter().filter_map(|event| attach::lost_of(event, &self.layout)).sum::<u64>();
+        let sideband = self.rings.sideband_events().filter_map(|event| attach::lost_of(event, &self.layout));
+        let lost = self.sampler.lost(&self.layout) + sideband.sum::<u64>();
         if lost > self.stats.lost {
             let unreported = lost - self.stats.lost;
             self.loss_at(sys::monotonic_ns()).lost += unreported;
@@ -372,7 +332,8 @@ impl Session {
     }
 
     fn hand_on<E>(&mut self, sink: &mut dyn FnMut(&[u8]) -> Result<(), E>, is_last: bool) -> Result<(), E> {
-        let Session { rings, targets, owners, stats, layout, setup, .. } = self;
+        let Session { rings, targets, owners, stats, layout, setup, sideband_ids, resync, .. } = self;
+        stats.others += std::mem::take(&mut rings.refused);
         let mut filtered = |record: &[u8]| {
             let kind = Header::peek(record).map(|header| header.kind);
             if !targets.admit(record, layout) {
@@ -388,7 +349,13 @@ impl Session {
                 Some(bindings::PERF_RECORD_SAMPLE) => stats.samples += 1,
                 Some(
                     bindings::PERF_RECORD_LOST | bindings::PERF_RECORD_LOST_SAMPLES | bindings::PERF_RECORD_THROTTLE,
-                ) => count_loss(record, layout, setup.start_ns, stats),
+                ) => {
+                    let lost = stats::count_loss(record, layout, setup.start_ns, stats);
+                    // With rings of their own it is known that only samples were lost.
+                    let may_be_sideband =
+                        sideband_ids.is_empty() || layout.peek_id(record).is_none_or(|id| sideband_ids.contains(&id));
+                    resync.lost += if may_be_sideband { lost } else { 0 };
+                }
                 _ => {}
             }
             sink(record)
@@ -398,80 +365,42 @@ impl Session {
         result
     }
 
-    fn loss_at(&mut self, time: u64) -> &mut Loss {
-        loss_at(&mut self.stats.losses, self.setup.start_ns, time)
+    fn loss_at(&mut self, time: u64) -> &mut stats::Loss {
+        stats::loss_at(&mut self.stats.losses, self.setup.start_ns, time)
     }
 }
 
-fn count_loss(record: &[u8], layout: &SampleLayout, start_ns: u64, stats: &mut Stats) {
-    let Ok(record) = Record::decode(record, layout) else { return };
-    let loss = loss_at(&mut stats.losses, start_ns, record.time().unwrap_or(start_ns));
-    match record {
-        Record::Lost(lost) | Record::LostSamples(lost) => {
-            loss.lost += lost.lost;
-            stats.lost += lost.lost;
-        }
-        Record::Throttle(_) => {
-            loss.throttled += 1;
-            stats.throttled += 1;
-        }
-        _ => {}
+/// Events on the tasks that are there, and on those that they start.
+fn attach_to_tasks(
+    roots: &[Root],
+    follows_children: bool,
+    attr: &perf_event_attr,
+    rings: &mut Rings,
+    layout: &SampleLayout,
+    targets: &mut TargetSet,
+    notes: &mut Vec<Note>,
+) -> Result<Events, Error> {
+    let attached = attach::attach(roots, follows_children, attr, rings, layout, targets)?;
+    if attached.left_out > 0 {
+        notes.push(Note::PartialAttach { attached: attached.threads, left_out: attached.left_out });
     }
+    if !attached.not_permitted.is_empty() {
+        notes.push(Note::ChildrenNotPermitted { processes: attached.not_permitted.len() });
+    }
+    Ok(Events {
+        sampler: Sampler::of_tasks(attr, attached.events),
+        owners: attached.owners,
+        attached_threads: attached.threads,
+        processes: attached.processes.into_iter().collect(),
+    })
 }
 
-fn loss_at(losses: &mut Vec<Loss>, start_ns: u64, time: u64) -> &mut Loss {
-    let second = time.saturating_sub(start_ns) / 1_000_000_000;
-    // Records come in time order: only the last can be the same second.
-    if losses.last().is_none_or(|last| last.second < second) {
-        losses.push(Loss { second, ..Loss::default() });
-    }
-    let last = losses.len() - 1;
-    &mut losses[last]
-}
-
-fn open_roots(target: &Target) -> Result<Vec<Root>, Error> {
-    let pids = match target {
-        Target::All => return Ok(Vec::new()),
-        Target::Command(pid) => vec![*pid],
-        Target::Pids(pids) => pids.clone(),
-    };
-    if pids.is_empty() {
-        return Err(Error::NoTarget);
-    }
-    let mut roots: Vec<Root> = Vec::new();
-    for pid in pids {
-        open::check_process(pid)?;
-        if roots.iter().any(|root| root.pid as u32 == pid) {
-            continue;
-        }
-        let pidfd = match sys::pidfd_open(pid as i32) {
-            Ok(fd) => Some(fd),
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(Error::NoSuchProcess { pid }),
-            Err(_) => None,
-        };
-        roots.push(Root { pid: pid as i32, pidfd, is_gone: false });
-    }
-    Ok(roots)
-}
-
-fn open_on_cpus(attr: &perf_event_attr, rings: &Rings) -> Result<Vec<OwnedFd>, Error> {
-    let mut events = Vec::with_capacity(rings.outputs().len());
-    for (cpu, owner) in rings.outputs() {
-        match sys::open_event(attr, -1, cpu) {
-            Ok(event) => {
-                sys::set_output(event.as_fd(), owner)
-                    .map_err(|source| Error::System { call: "ioctl(PERF_EVENT_IOC_SET_OUTPUT)", source })?;
-                events.push(event);
-            }
-            // The CPU went offline.
-            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
-            Err(error) => return Err(open::refusal(error)),
-        }
-    }
-    for event in &events {
-        sys::enable(event.as_fd()).map_err(|source| Error::System { call: "ioctl(PERF_EVENT_IOC_ENABLE)", source })?;
-    }
-    Ok(events)
+/// Events on the CPUs; what happens to processes is written from before the first sample on.
+fn attach_to_cpus(options: &Options, roots: &[Root], attr: &perf_event_attr, rings: &Rings) -> Result<Events, Error> {
+    sampler::enable(rings.sideband_events())?;
+    let sampler = Sampler::on_cpus(attr, rings)?;
+    let pids: Vec<u32> = roots.iter().map(|root| root.pid).collect();
+    Ok(Events { sampler, owners: Owners::default(), attached_threads: 0, processes: processes_of(options, &pids) })
 }
 
 /// The processes to filter by and to describe, besides the roots.
@@ -479,6 +408,6 @@ fn processes_of(options: &Options, roots: &[u32]) -> Vec<u32> {
     match &options.target {
         Target::All => proc::processes(),
         Target::Pids(_) if options.follows_children => proc::descendants(roots),
-        Target::Pids(_) | Target::Command(_) => Vec::new(),
+        Target::Pids(_) | Target::Command(_) | Target::Threads(_) => Vec::new(),
     }
 }

@@ -9,13 +9,17 @@ use crate::record::HEADER_LEN;
 use perf_event_open_sys::bindings as sys;
 
 /// Appends COMM records of the process's threads and MMAP2 records of its executable mappings to `out`. `false` if its
-/// maps could not be read.
-pub(super) fn process(pid: u32, time: u64, layout: &SampleLayout, out: &mut Vec<u8>) -> bool {
+/// maps could not be read. With `replaces`, records of the process may be missing, that of an exec among them: what was
+/// known of it is replaced.
+pub(super) fn process(pid: u32, time: u64, replaces: bool, layout: &SampleLayout, out: &mut Vec<u8>) -> bool {
     for tid in proc::tasks(pid) {
         if let Some(comm) = proc::comm(pid, tid) {
             let mut body = ids(pid, tid);
             push_string(&mut body, &comm);
-            push_record(sys::PERF_RECORD_COMM, sys::PERF_RECORD_MISC_USER, &body, (pid, tid, time), layout, out);
+            // The main thread may have been renamed; only the program's name is that of the process.
+            let is_program = replaces && tid == pid && proc::exec_names(pid).contains(&comm);
+            let misc = sys::PERF_RECORD_MISC_USER | if is_program { sys::PERF_RECORD_MISC_COMM_EXEC } else { 0 };
+            push_record(sys::PERF_RECORD_COMM, misc, &body, (pid, tid, time), layout, out);
         }
     }
     let Some(maps) = proc::maps(pid) else { return !proc::is_alive(pid as i32) };
@@ -164,7 +168,7 @@ mod tests {
         };
         let pid = std::process::id();
         let mut bytes = Vec::new();
-        assert!(process(pid, 77, &layout, &mut bytes));
+        assert!(process(pid, 77, false, &layout, &mut bytes));
         let (mut rest, mut threads, mut maps) = (bytes.as_slice(), Vec::new(), Vec::new());
         while let Some(header) = Header::peek(rest) {
             let record = Record::decode(rest, &layout).expect("is whole");

@@ -5,6 +5,7 @@ use perf_event_open_sys as perf;
 use perf_event_open_sys::bindings::{self, perf_event_attr, perf_event_mmap_page};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -167,6 +168,8 @@ pub(super) struct RingMap {
     base: *mut libc::c_void,
     page: usize,
     len: usize,
+    /// Positions of what can be read: the kernel does not write there before it is released.
+    ready: Range<u64>,
 }
 
 // SAFETY: the mapping belongs to this value alone, and nothing in it is tied to the thread that made it.
@@ -183,7 +186,7 @@ impl RingMap {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(RingMap { base, page, len })
+        Ok(RingMap { base, page, len, ready: 0..0 })
     }
 
     fn control(&self) -> *mut perf_event_mmap_page {
@@ -191,30 +194,41 @@ impl RingMap {
     }
 
     fn counter(&self, field: *mut u64) -> &AtomicU64 {
-        // SAFETY: `field` is an aligned u64 inside the control page, which is mapped as long as `self` lives and which
-        // both sides only access atomically.
+        // SAFETY: `field` is an aligned u64 inside the mapping, which lasts as long as `self` and which both sides only
+        // access atomically.
         unsafe { AtomicU64::from_ptr(field) }
     }
 
-    /// Bytes of records ever written; records before it are complete.
-    pub(super) fn head(&self) -> u64 {
+    /// Looks what the kernel has written by now. Returns the positions of all that was not released: whole records.
+    pub(super) fn look(&mut self) -> Range<u64> {
         // SAFETY: only the field's address is taken. Acquire pairs with the kernel's release after writing records.
-        self.counter(unsafe { ptr::addr_of_mut!((*self.control()).data_head) }).load(Ordering::Acquire)
+        let head = self.counter(unsafe { ptr::addr_of_mut!((*self.control()).data_head) }).load(Ordering::Acquire);
+        // The kernel keeps head - tail <= len: otherwise there is nothing that could be read safely.
+        let tail = self.ready.start;
+        let is_sound = head.checked_sub(tail).is_some_and(|ready| ready <= self.len as u64);
+        self.ready = if is_sound { tail..head } else { head..head };
+        self.ready.clone()
     }
 
-    /// Appends the records between the tail and `head` to `out` and gives their room back to the kernel. `head` comes
-    /// from [`RingMap::head`].
-    pub(super) fn take(&mut self, head: u64, out: &mut Vec<u8>) {
-        // SAFETY: only the field's address is taken.
-        let tail_field = self.counter(unsafe { ptr::addr_of_mut!((*self.control()).data_tail) });
-        let tail = tail_field.load(Ordering::Relaxed);
-        // The kernel keeps head - tail ≤ len; `min` keeps our reads inside the mapping whatever it says.
-        let wanted = usize::try_from(head.wrapping_sub(tail)).unwrap_or(usize::MAX).min(self.len);
-        let start = (tail as usize) & (self.len - 1);
+    /// The aligned word at a position.
+    pub(super) fn word(&self, at: u64) -> u64 {
+        let offset = (at as usize) & (self.len - 1) & !7;
+        // SAFETY: the offset lies in the ring, a multiple of eight of at least one page; the ring begins a page after
+        // `base`, which is aligned to a page.
+        let field = unsafe { self.base.cast::<u8>().add(self.page + offset).cast::<u64>() };
+        self.counter(field).load(Ordering::Relaxed)
+    }
+
+    /// Appends the bytes at these positions to `out`; what is not ready is left out.
+    pub(super) fn copy(&self, range: Range<u64>, out: &mut Vec<u8>) {
+        let from = range.start.max(self.ready.start);
+        let wanted = range.end.min(self.ready.end).saturating_sub(from) as usize;
+        let start = (from as usize) & (self.len - 1);
         let first = wanted.min(self.len - start);
         out.reserve(wanted);
-        // SAFETY: both pieces lie inside the mapped ring ([start, start + first) and [0, wanted - first)), `out` has
-        // room for them, and the kernel does not write there before the tail moves.
+        // SAFETY: `look` has made sure that `wanted` is at most the ring's length, so both pieces lie inside the mapped
+        // ring ([start, start + first) and [0, wanted - first)); `out` has room for them, and the kernel does not write
+        // there before they are released.
         unsafe {
             let ring: *const u8 = self.base.cast::<u8>().add(self.page);
             let to = out.as_mut_ptr().add(out.len());
@@ -222,8 +236,15 @@ impl RingMap {
             ptr::copy_nonoverlapping(ring, to.add(first), wanted - first);
             out.set_len(out.len() + wanted);
         }
+    }
+
+    /// Gives everything before `end` back to the kernel.
+    pub(super) fn release(&mut self, end: u64) {
+        self.ready.start = end.clamp(self.ready.start, self.ready.end);
+        // SAFETY: only the field's address is taken.
+        let tail_field = self.counter(unsafe { ptr::addr_of_mut!((*self.control()).data_tail) });
         // Release: our reads are done before the kernel may write there again.
-        tail_field.store(head, Ordering::Release);
+        tail_field.store(self.ready.start, Ordering::Release);
     }
 }
 

@@ -10,6 +10,8 @@ use std::collections::HashSet;
 pub enum Target {
     /// These processes with all their threads.
     Pids(Vec<u32>),
+    /// These threads alone, by their thread ids.
+    Threads(Vec<u32>),
     /// The command held in [`super::Launched`]: from its exec on.
     Command(u32),
     /// Everything on the machine.
@@ -22,6 +24,10 @@ pub(super) struct TargetSet {
     /// The kernel selects already (events bound to tasks), or everything is wanted.
     admits_all: bool,
     follows_children: bool,
+    /// Only samples of these threads count.
+    threads: Option<HashSet<i32>>,
+    /// Children that were forked in records taken and not yet handed on: they may become ours.
+    expected: HashSet<i32>,
     /// Ids of target processes, those that have exited included until another process takes the id.
     pids: HashSet<i32>,
     /// Those of `pids` not yet known to have exited.
@@ -38,6 +44,41 @@ impl TargetSet {
     pub(super) fn insert(&mut self, pid: i32) {
         self.pids.insert(pid);
         self.maybe_alive.insert(pid);
+    }
+
+    /// Only samples of these threads are wanted.
+    pub(super) fn limit_to_threads(&mut self, threads: impl IntoIterator<Item = i32>) {
+        self.threads = Some(threads.into_iter().collect());
+    }
+
+    /// Takes note of a record ahead of its turn: see [`TargetSet::may_admit`].
+    pub(super) fn expect(&mut self, record: &[u8], layout: &SampleLayout) {
+        if self.admits_all || !self.follows_children {
+            return;
+        }
+        if Header::peek(record).is_some_and(|header| header.kind == sys::PERF_RECORD_FORK)
+            && let Ok(Record::Fork(fork)) = Record::decode(record, layout)
+            && fork.pid != fork.parent_pid
+        {
+            self.expected.insert(fork.pid);
+        }
+    }
+
+    /// Whether [`TargetSet::admit`] may admit samples of this thread, whatever the records before them say. For
+    /// dropping those of others early; all records before the sample's moment must have been shown to
+    /// [`TargetSet::expect`].
+    pub(super) fn may_admit(&self, pid: i32, tid: i32) -> bool {
+        if self.threads.as_ref().is_some_and(|threads| !threads.contains(&tid)) {
+            return false;
+        }
+        self.admits_all || self.pids.contains(&pid) || self.expected.contains(&pid)
+    }
+
+    /// Those of the processes that still run, by `alive`'s answer.
+    pub(super) fn living(&self, alive: impl Fn(i32) -> bool) -> Vec<i32> {
+        let mut living: Vec<i32> = self.maybe_alive.iter().copied().filter(|&pid| alive(pid)).collect();
+        living.sort_unstable();
+        living
     }
 
     /// Records of `pid` are refused until its exec.
@@ -67,7 +108,15 @@ impl TargetSet {
     pub(super) fn admit(&mut self, record: &[u8], layout: &SampleLayout) -> bool {
         let Some(header) = Header::peek(record) else { return false };
         let pid = match header.kind {
-            sys::PERF_RECORD_SAMPLE => layout.peek_thread(record).map(|(pid, _)| pid),
+            sys::PERF_RECORD_SAMPLE => {
+                let thread = layout.peek_thread(record);
+                if let (Some((_, tid)), Some(threads)) = (thread, &self.threads)
+                    && !threads.contains(&tid)
+                {
+                    return false;
+                }
+                thread.map(|(pid, _)| pid)
+            }
             sys::PERF_RECORD_FORK => return self.admit_fork(record, layout),
             // These begin with the process they speak of.
             sys::PERF_RECORD_MMAP
@@ -96,6 +145,7 @@ impl TargetSet {
 
     fn admit_fork(&mut self, record: &[u8], layout: &SampleLayout) -> bool {
         let Ok(Record::Fork(fork)) = Record::decode(record, layout) else { return self.admits_all };
+        self.expected.remove(&fork.pid);
         if fork.pid != fork.parent_pid {
             if self.follows_children && self.pids.contains(&fork.parent_pid) {
                 self.insert(fork.pid);
