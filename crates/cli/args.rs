@@ -87,6 +87,10 @@ pub(crate) struct RecordArgs {
     #[arg(short, long, value_name = "FILE", default_value = crate::save::DEFAULT_RECORDING)]
     pub(crate) output: PathBuf,
 
+    /// How user stacks are made
+    #[arg(long, value_enum, default_value_t = CallGraphChoice::Auto)]
+    pub(crate) call_graph: CallGraphChoice,
+
     /// Keep the command's arguments and full home paths in the recording (they end up where you share it)
     #[arg(long)]
     pub(crate) keep_args: bool,
@@ -110,6 +114,16 @@ pub(crate) enum EventChoice {
     Cycles,
     /// A timer (a software event)
     CpuClock,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CallGraphChoice {
+    /// By unwind tables where there are any, by frame pointers where not (code of a JIT)
+    Auto,
+    /// By frame pointers only: cheapest, and whole where all code keeps them
+    Fp,
+    /// By unwind tables only
+    Dwarf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use burnmark_model::{Meta, Parsed, Profile};
-use burnmark_native::{FileFinder, Modules, Recorder, Recording, Spool, SymbolOptions, finish, read_spool};
+use burnmark_native::{
+    CallGraph, FileFinder, Modules, Recorder, Recording, Spool, StackEnds, SymbolOptions, UnwindOptions, finish,
+    read_spool,
+};
 use burnmark_perf::counters::{Count, CounterValue, Counters, ProcCounters};
 use burnmark_perf::live::{self, Launched, Session, Targets};
 use burnmark_perf::record::Record;
@@ -25,6 +28,9 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// With less CPU time than this, few samples are no sign of anything.
 const UNDER_SAMPLED_FROM_NS: u64 = 100_000_000;
+
+/// Bytes of user stack copied with each sample.
+const USER_STACK_BYTES: u32 = 32 << 10;
 
 /// What to record.
 pub(crate) enum What {
@@ -42,6 +48,7 @@ pub(crate) struct Options {
     pub(crate) frequency: Option<u64>,
     pub(crate) event: Option<live::Event>,
     pub(crate) binding: live::Binding,
+    pub(crate) call_graph: CallGraph,
     pub(crate) children: bool,
     pub(crate) keep_args: bool,
     /// Where the recording will be: its spool is beside it.
@@ -168,12 +175,14 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
         event: options.event,
         frequency: options.frequency,
         binding: options.binding,
+        user_stack_bytes: (options.call_graph != CallGraph::FramePointers).then_some(USER_STACK_BYTES),
         ..live::Options::new(target)
     })?;
     describe(&session, &mut meta);
     let modules = Arc::new(Modules::new(FileFinder::ThisMachine));
     let mut recorder = Recorder::new(meta);
     recorder.set_modules(modules.clone());
+    recorder.set_unwinding(UnwindOptions::here(options.call_graph));
     recorder.set_boot_id(&machine::boot_id());
     let mut spool = Held::create(&options.output)?;
     let started = match launched {
@@ -199,6 +208,8 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
     let counts = counting.read();
     meta.other.extend(counts.iter().map(machine::counter));
     let note = under_sampled(&setup, &stats, recorder.recording(), &counts);
+    recorder.meta_mut().notes.extend(note);
+    let note = cut_stacks(&recorder.stack_ends(), setup.user_stack_bytes);
     recorder.meta_mut().notes.extend(note);
     spool.follow(recorder.recording());
     let parsed = symbolize(&recorder.into_recording(), &modules, options.keep_args);
@@ -301,6 +312,12 @@ fn under_sampled(setup: &live::Setup, stats: &live::Stats, recording: &Recording
             counted / 1_000_000
         )
     })
+}
+
+/// Stacks that were longer than what was copied of them.
+fn cut_stacks(ends: &StackEnds, copied: Option<u32>) -> Option<String> {
+    let copied = copied.filter(|_| ends.truncated.saturating_mul(100) > ends.total())?;
+    Some(format!("{} stacks are longer than the {} KB that were copied of them", ends.truncated, copied >> 10))
 }
 
 fn command_name(what: &What, keep_args: bool) -> String {

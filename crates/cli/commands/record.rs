@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::bail;
 use burnmark_model::Profile;
+use burnmark_native::CallGraph;
 use burnmark_perf::live;
 
-use crate::args::{BindingChoice, EventChoice, RecordArgs};
+use crate::args::{BindingChoice, CallGraphChoice, EventChoice, RecordArgs};
 use crate::commands::top;
 use crate::save;
 use crate::session::{self, Options, What};
@@ -35,6 +36,11 @@ pub(crate) fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             BindingChoice::Auto => live::Binding::Auto,
             BindingChoice::Cpu => live::Binding::Cpu,
             BindingChoice::Task => live::Binding::Task,
+        },
+        call_graph: match args.call_graph {
+            CallGraphChoice::Auto => CallGraph::Auto,
+            CallGraphChoice::Fp => CallGraph::FramePointers,
+            CallGraphChoice::Dwarf => CallGraph::Dwarf,
         },
         children: !args.no_children,
         keep_args: args.keep_args,
@@ -73,6 +79,7 @@ pub(crate) fn attach(pid: u32, duration: Duration, output: PathBuf) -> Options {
         frequency: None,
         event: None,
         binding: live::Binding::Auto,
+        call_graph: CallGraph::Auto,
         children: true,
         keep_args: false,
         output,

@@ -42,6 +42,7 @@ mod recording;
 mod spaces;
 mod spool;
 mod symbols;
+mod unwind;
 
 pub use burnmark_perf::record::Mode;
 pub use error::Error;
@@ -55,3 +56,4 @@ pub use recording::{
 pub use spaces::{Found, Spaces};
 pub use spool::{Spool, read_spool};
 pub use symbols::{FileFinder, OwnFiles, Places, SymbolState};
+pub use unwind::{CallGraph, Machine, StackEnds, UnwindOptions};

@@ -14,6 +14,9 @@ use crate::recording::{
     CodeKind, EventRow, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
 };
 use crate::spaces::{Region, Spaces};
+use unwinding::Unwinding;
+
+mod unwinding;
 
 /// How long what is known of a process or thread is kept after its exit: its last samples may come later.
 const KEEP_AFTER_EXIT_NS: u64 = 10_000_000_000;
@@ -162,10 +165,19 @@ pub struct Recorder {
     frame_ids: HashMap<FrameRow, u32, RandomState>,
     stack_ids: HashMap<StackRow, u32, RandomState>,
     cache: Vec<Option<Cached>>,
-    chain: Vec<(Mode, u64)>,
+    chain: Vec<ChainFrame>,
+    unwinding: Option<Box<Unwinding>>,
     modules: Option<Arc<Modules>>,
     /// Per module: whether its file is open, or never will be.
     opened: Vec<bool>,
+}
+
+/// A frame on its way to be interned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ChainFrame {
+    mode: Mode,
+    address: u64,
+    is_return: bool,
 }
 
 /// What makes two mappings the same module.
@@ -196,6 +208,7 @@ impl Recorder {
             stack_ids: HashMap::default(),
             cache: vec![None; CACHE_SLOTS],
             chain: Vec::new(),
+            unwinding: None,
             modules: None,
             opened: Vec::new(),
         }
@@ -251,7 +264,9 @@ impl Recorder {
             let (pid, tid) = (sample.pid.unwrap_or(-1), sample.tid.unwrap_or(-1));
             let period = || self.recording.events.get(usize::from(event)).map_or(0, |event| event.period);
             let event = SampleEvent { pid, tid, time, period: sample.period.unwrap_or_else(period), event };
-            self.sample(&event, sample.frames());
+            if !self.unwind(&event, sample) {
+                self.sample(&event, sample.frames());
+            }
         } else if let Some(event) = translate(record, time) {
             self.event(&event);
         }
@@ -289,18 +304,22 @@ impl Recorder {
     pub fn sample(&mut self, sample: &SampleEvent, frames: impl IntoIterator<Item = (Mode, u64)>) {
         let mut chain = std::mem::take(&mut self.chain);
         chain.clear();
-        chain.extend(frames.into_iter().map(|(mode, address)| (known_mode(mode, address), address)));
+        for (mode, address) in frames {
+            push(&mut chain, mode, address);
+        }
+        self.intern_sample(sample, &chain);
+        self.chain = chain;
+    }
+
+    /// Takes in a sample with its whole stack, leaf first.
+    fn intern_sample(&mut self, sample: &SampleEvent, chain: &[ChainFrame]) {
         let mut stack = Some(NONE);
-        for index in (0..chain.len()).rev() {
-            let (mode, address) = chain[index];
-            // The first address of each mode is where it was interrupted or left; all others are where calls return to.
-            let is_return = index > 0 && chain[index - 1].0 == mode;
-            let frame = self.frame(sample, mode, address, is_return);
+        for frame in chain.iter().rev() {
+            let frame = self.frame(sample, frame.mode, frame.address, frame.is_return);
             stack = stack.zip(frame).and_then(|(parent, frame)| {
                 intern(&mut self.stack_ids, &mut self.recording.stacks, StackRow { parent, frame })
             });
         }
-        self.chain = chain;
         let thread = self.thread_row(sample.pid, sample.tid);
         match stack.zip(thread) {
             Some((stack, thread)) => {
@@ -508,6 +527,14 @@ fn intern<T: Clone + Eq + Hash>(ids: &mut HashMap<T, u32, RandomState>, rows: &m
     rows.push(row.clone());
     ids.insert(row, id);
     Some(id)
+}
+
+/// Appends a caller. The first address of each mode is where it was interrupted or left; all others are where calls
+/// return to.
+fn push(chain: &mut Vec<ChainFrame>, mode: Mode, address: u64) {
+    let mode = known_mode(mode, address);
+    let is_return = chain.last().is_some_and(|callee| callee.mode == mode);
+    chain.push(ChainFrame { mode, address, is_return });
 }
 
 /// Addresses of an unknown mode are told apart by their sign, as on every 64-bit Linux.

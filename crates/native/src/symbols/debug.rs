@@ -127,7 +127,7 @@ fn find<'a>(
 
 /// What `read` returns, or `None` if it panics: debug and unwind information is any bytes, and its readers are large.
 /// (gimli 0.34 subtracts with overflow on some tables of `.eh_frame_hdr`.)
-pub(super) fn guarded<T>(read: impl FnOnce() -> Option<T>) -> Option<T> {
+pub(crate) fn guarded<T>(read: impl FnOnce() -> Option<T>) -> Option<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok().flatten()
 }
 

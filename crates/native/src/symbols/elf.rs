@@ -8,8 +8,12 @@ use super::table::{Binding, Symbol, SymbolTable};
 /// A file, parsed as far as its headers.
 pub(crate) struct Elf<'a> {
     pub(crate) file: object::File<'a>,
-    loads: Vec<Load>,
+    segments: Segments,
 }
+
+/// The segments of a file that are loaded.
+#[derive(Clone, Debug)]
+pub(crate) struct Segments(Vec<Load>);
 
 /// A `PT_LOAD` segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,37 +40,29 @@ impl<'a> Elf<'a> {
                 matches!(segment.flags(), SegmentFlags::Elf { p_flags, .. } if (p_flags & elf::PF_X).0 != 0);
             Load { offset, file_size, address: segment.address(), executable }
         });
-        let loads = loads.collect();
-        Some(Self { file, loads })
+        let segments = Segments(loads.collect());
+        Some(Self { file, segments })
     }
 
     pub(crate) fn build_id(&self) -> Option<&'a [u8]> {
         self.file.build_id().ok().flatten().filter(|id| !id.is_empty())
     }
 
-    /// The file's own virtual address of the code at a file offset.
-    ///
-    /// The bias is that of the segment which holds the offset; there may be several with different ones. Segments are
-    /// mapped in whole pages, so that the bytes before and after one (its neighbours', where linkers don't align them)
-    /// are mapped with it; only if no executable segment holds the offset itself is it looked for there.
+    /// See [`Segments::address_of_offset`].
     pub(crate) fn address_of_offset(&self, offset: u64) -> Option<u64> {
-        let inside = |load: &&Load| offset.checked_sub(load.offset).is_some_and(|at| at < load.file_size);
-        let around = |load: &&Load| {
-            let end = load.offset.saturating_add(load.file_size).checked_next_multiple_of(PAGE);
-            offset >= load.offset & !(PAGE - 1) && end.is_none_or(|end| offset < end)
-        };
-        let executable = || self.loads.iter().filter(|load| load.executable);
-        let load = executable().find(inside).or_else(|| executable().find(around));
-        let load = load.or_else(|| self.loads.iter().find(inside))?;
-        Some(offset.wrapping_sub(load.offset).wrapping_add(load.address))
+        self.segments.address_of_offset(offset)
+    }
+
+    pub(crate) fn segments(&self) -> &Segments {
+        &self.segments
     }
 
     /// The bytes at a virtual address, up to the end of its segment in the file.
     pub(crate) fn code_at(&self, bytes: &'a [u8], address: u64) -> Option<&'a [u8]> {
-        let load = self
-            .loads
-            .iter()
-            .find(|load| load.executable && address.checked_sub(load.address).is_some_and(|at| at < load.file_size))?;
+        let load =
+            self.segments.0.iter().find(|load| {
+                load.executable && address.checked_sub(load.address).is_some_and(|at| at < load.file_size)
+            })?;
         let start = usize::try_from(load.offset.checked_add(address - load.address)?).ok()?;
         let end = usize::try_from(load.offset.checked_add(load.file_size)?).ok()?;
         bytes.get(start..end.min(bytes.len()))
@@ -113,7 +109,7 @@ impl<'a> Elf<'a> {
 
     /// Where code ends.
     pub(crate) fn code_end(&self) -> u64 {
-        let ends = self.loads.iter().filter(|load| load.executable);
+        let ends = self.segments.0.iter().filter(|load| load.executable);
         ends.map(|load| load.address.saturating_add(load.file_size)).max().unwrap_or(0)
     }
 
@@ -121,6 +117,25 @@ impl<'a> Elf<'a> {
     pub(crate) fn table(&self, mut symbols: Vec<Symbol<'a>>) -> SymbolTable<'a> {
         symbols.extend(super::plt::symbols(&self.file));
         SymbolTable::new(symbols, self.code_end())
+    }
+}
+
+impl Segments {
+    /// The file's own virtual address of the code at a file offset.
+    ///
+    /// The bias is that of the segment which holds the offset; there may be several with different ones. Segments are
+    /// mapped in whole pages, so that the bytes before and after one (its neighbours', where linkers don't align them)
+    /// are mapped with it; only if no executable segment holds the offset itself is it looked for there.
+    pub(crate) fn address_of_offset(&self, offset: u64) -> Option<u64> {
+        let inside = |load: &&Load| offset.checked_sub(load.offset).is_some_and(|at| at < load.file_size);
+        let around = |load: &&Load| {
+            let end = load.offset.saturating_add(load.file_size).checked_next_multiple_of(PAGE);
+            offset >= load.offset & !(PAGE - 1) && end.is_none_or(|end| offset < end)
+        };
+        let executable = || self.0.iter().filter(|load| load.executable);
+        let load = executable().find(inside).or_else(|| executable().find(around));
+        let load = load.or_else(|| self.0.iter().find(inside))?;
+        Some(offset.wrapping_sub(load.offset).wrapping_add(load.address))
     }
 }
 

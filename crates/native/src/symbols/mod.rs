@@ -14,8 +14,9 @@ mod vdso;
 
 use std::sync::Arc;
 
+pub(crate) use debug::guarded;
 pub(crate) use demangle::demangle;
-pub(crate) use elf::Elf;
+pub(crate) use elf::{Elf, Segments};
 pub(crate) use files::Candidate;
 pub use files::{FileFinder, OwnFiles, Places};
 pub(crate) use kallsyms::{Kallsyms, NoKernelSymbols};

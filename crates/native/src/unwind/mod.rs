@@ -1,0 +1,333 @@
+//! Unwinding: from the registers and the copied stack of a sample to its user frames.
+//!
+//! For each frame the unwind tables (CFI) of its module give a [`Rule`](rule::Rule), which is found once per module and
+//! address and shared by all processes that map the module; a cache by process and address is in front of that. Unlike
+//! a debugger's tables the rules restore every register: `_dl_runtime_resolve` finds its caller by `rbx`, realigned
+//! functions by `r10`, and only a whole set of registers gets there. Nothing is allocated per sample.
+//!
+//! | where | `auto` | `dwarf` |
+//! |---|---|---|
+//! | the module has a table for the address | that | that |
+//! | a signal trampoline without a table | what the kernel put on the stack | the same |
+//! | anything else | the frame pointer; a leaf that has pushed nothing: its return address | the end |
+//! | the copied stack ends | the kernel's chain, if it is known where to join | the end |
+//!
+//! Callers are looked up at their return address − 1; a leaf, and what a signal interrupted, at its address.
+
+mod expression;
+mod join;
+mod module;
+mod registers;
+mod rule;
+mod stack;
+mod walk;
+
+use burnmark_perf::record::Registers as RecordedRegisters;
+use gimli::UnwindContext;
+
+use crate::modules::{Modules, Task};
+use crate::recording::ModuleRow;
+use crate::spaces::Spaces;
+use module::Module;
+pub use registers::Machine;
+use registers::Registers;
+use rule::Way;
+use stack::StackCopy;
+use walk::{Caller, Stop};
+
+/// Frames of one stack; what lies beyond is left out. 64 KB of stack, the most that the kernel copies, hold no more
+/// frames than this on aarch64, where the smallest has 16 bytes.
+const MOST_FRAMES: usize = 4096;
+
+/// Slots of the cache of places. A power of two.
+const CACHE_SLOTS: usize = 1 << 12;
+
+/// A return address that lies this far beyond the end of the copy is on another stack.
+const OTHER_STACK: u64 = 8 << 20;
+
+/// How user stacks are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallGraph {
+    /// Unwind tables where there are any, frame pointers where not, the kernel's chain past the end of the copy.
+    #[default]
+    Auto,
+    /// The kernel's chain of frame pointers only.
+    FramePointers,
+    /// Unwind tables only.
+    Dwarf,
+}
+
+/// What unwinding needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct UnwindOptions {
+    /// How.
+    pub call_graph: CallGraph,
+    /// The machine that was recorded; `None` if it is one whose stacks can't be unwound.
+    pub machine: Option<Machine>,
+}
+
+impl UnwindOptions {
+    /// For samples of the machine burnmark runs on.
+    pub fn here(call_graph: CallGraph) -> Self {
+        Self { call_graph, machine: Machine::host() }
+    }
+}
+
+/// How unwound stacks ended: counts of samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StackEnds {
+    /// At code that the unwind tables say nothing calls: the thread's start.
+    pub start: u64,
+    /// Beyond the copied stack, with the kernel's chain of frame pointers from there on.
+    pub joined: u64,
+    /// At the end of the copied stack: a longer copy would tell more.
+    pub truncated: u64,
+    /// At a return address on a stack that was not copied (that of what a signal handler or a stack switch left).
+    pub other_stack: u64,
+    /// At code without unwind tables and without a frame pointer.
+    pub no_tables: u64,
+    /// At something that can't be: damaged tables, an overwritten stack, a circle.
+    pub damaged: u64,
+    /// At the most frames a stack may have.
+    pub too_deep: u64,
+}
+
+impl StackEnds {
+    /// All unwound stacks.
+    pub fn total(&self) -> u64 {
+        let Self { start, joined, truncated, other_stack, no_tables, damaged, too_deep } = self;
+        start + joined + truncated + other_stack + no_tables + damaged + too_deep
+    }
+}
+
+/// A frame of the user half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UserFrame {
+    pub(crate) address: u64,
+    /// It is where a call returns to.
+    pub(crate) is_return: bool,
+}
+
+/// What code lies where, and in which files.
+#[derive(Clone, Copy)]
+pub(crate) struct CodeMap<'a> {
+    pub(crate) spaces: &'a Spaces,
+    pub(crate) rows: &'a [ModuleRow],
+    pub(crate) files: Option<&'a Modules>,
+}
+
+/// A sample's user half.
+#[derive(Clone, Copy)]
+pub(crate) struct UserHalf<'a> {
+    pub(crate) task: Task,
+    pub(crate) registers: RecordedRegisters<'a>,
+    /// From the stack pointer up.
+    pub(crate) stack: &'a [u8],
+    /// The kernel's chain, leaf first; empty if there is none.
+    pub(crate) chain: &'a [u64],
+}
+
+/// What lies at an address of a process, as it was found last.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    generation: u64,
+    address: u64,
+    pid: i32,
+    /// [`crate::NONE`] outside of any module with tables.
+    module: u32,
+    offset: u64,
+    way: Way,
+}
+
+/// Why unwinding came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Start,
+    Joined,
+    NotCopied(u64),
+    NoTables,
+    Damaged,
+    TooDeep,
+}
+
+/// Unwinds samples.
+#[derive(Debug)]
+pub(crate) struct Unwinder {
+    options: UnwindOptions,
+    /// By the recording's index; the inner `None`: it has no tables or can't be read.
+    modules: Vec<Option<Option<Box<Module>>>>,
+    cache: Vec<Option<Place>>,
+    context: UnwindContext<usize>,
+    ends: StackEnds,
+}
+
+impl Unwinder {
+    pub(crate) fn new(options: UnwindOptions) -> Self {
+        let (modules, ends) = Default::default();
+        Self { options, modules, cache: vec![None; CACHE_SLOTS], context: UnwindContext::new(), ends }
+    }
+
+    pub(crate) fn ends(&self) -> &StackEnds {
+        &self.ends
+    }
+
+    /// Appends the user frames, leaf first. `false` if this sample is not to be unwound: then the kernel's chain is all
+    /// there is.
+    pub(crate) fn unwind(&mut self, half: &UserHalf<'_>, code: CodeMap<'_>, frames: &mut Vec<UserFrame>) -> bool {
+        let Some(machine) = self.options.machine.filter(|_| self.options.call_graph != CallGraph::FramePointers) else {
+            return false;
+        };
+        let Some(leaf) = Registers::recorded(machine, &half.registers) else { return false };
+        let stack = StackCopy { start: leaf.stack_pointer(), bytes: half.stack };
+        let first = frames.len();
+        let mut end = self.walk(leaf, stack, half.task, code, frames);
+        if let End::NotCopied(slot) = end
+            && self.options.call_graph == CallGraph::Auto
+            && let Some(rest) = join::rest_of_chain(half.chain, leaf.ip, leaf.frame_pointer(), stack, slot)
+        {
+            frames.extend(rest.iter().map(|address| UserFrame { address: *address, is_return: true }));
+            end = End::Joined;
+        }
+        // Nothing but the leaf: the kernel could read more.
+        if self.options.call_graph == CallGraph::Auto && end != End::Start && frames.len() == first + 1 {
+            let rest = half.chain.get(1..).unwrap_or_default();
+            frames.extend(rest.iter().map(|address| UserFrame { address: *address, is_return: true }));
+            end = if rest.is_empty() { end } else { End::Joined };
+        }
+        self.count(end, stack);
+        true
+    }
+
+    fn walk(
+        &mut self,
+        mut registers: Registers,
+        stack: StackCopy<'_>,
+        task: Task,
+        code: CodeMap<'_>,
+        frames: &mut Vec<UserFrame>,
+    ) -> End {
+        let most = frames.len() + MOST_FRAMES;
+        let mut is_leaf = true;
+        loop {
+            if frames.len() >= most {
+                return End::TooDeep;
+            }
+            let ip = registers.ip;
+            frames.push(UserFrame { address: ip, is_return: !is_leaf });
+            let place = self.place(task, ip.wrapping_sub(u64::from(!is_leaf)), code);
+            let module = self.modules.get(place.module as usize).and_then(|module| module.as_ref()?.as_deref());
+            let step = match (place.way, module) {
+                (Way::Start, _) => return End::Start,
+                (Way::Rule(rule), Some(module)) => walk::by_rule(&mut registers, module, &rule, stack, is_leaf),
+                (Way::Trampoline, _) => walk::by_signal_frame(&mut registers, stack),
+                _ if self.options.call_graph == CallGraph::Auto => {
+                    match self.without_tables(&mut registers, stack, task, is_leaf, code) {
+                        Err(Stop::Damaged) => return End::NoTables,
+                        step => step,
+                    }
+                }
+                _ => return End::NoTables,
+            };
+            match step {
+                Ok(Caller::Called) => is_leaf = false,
+                Ok(Caller::Interrupted) => is_leaf = true,
+                Err(Stop::NotCopied(slot)) => return End::NotCopied(slot),
+                Err(Stop::Damaged) => return End::Damaged,
+            }
+            if registers.ip == 0 {
+                return End::Start;
+            }
+        }
+    }
+
+    /// By the frame pointer, and only to what is code.
+    fn without_tables(
+        &mut self,
+        registers: &mut Registers,
+        stack: StackCopy<'_>,
+        task: Task,
+        is_leaf: bool,
+        code: CodeMap<'_>,
+    ) -> Result<Caller, Stop> {
+        if is_leaf {
+            let mut caller = *registers;
+            if walk::by_return_address(&mut caller, stack).is_some() && self.was_called(task, caller.ip, code) {
+                *registers = caller;
+                return Ok(Caller::Called);
+            }
+        }
+        let mut caller = *registers;
+        let step = walk::by_frame_pointer(&mut caller, stack)?;
+        if caller.ip != 0 && code.spaces.find(task.pid, caller.ip.wrapping_sub(1)).is_none() {
+            return Err(Stop::Damaged);
+        }
+        *registers = caller;
+        Ok(step)
+    }
+
+    /// Whether there is a call just before an address.
+    fn was_called(&mut self, task: Task, address: u64, code: CodeMap<'_>) -> bool {
+        let Some(machine) = self.options.machine else { return false };
+        let place = self.place(task, address.wrapping_sub(1), code);
+        let module = self.modules.get(place.module as usize).and_then(|module| module.as_ref()?.as_deref());
+        module.is_some_and(|module| walk::ends_in_call(machine, module.code_before(place.offset.wrapping_add(1))))
+    }
+
+    fn place(&mut self, task: Task, address: u64, code: CodeMap<'_>) -> Place {
+        let (pid, generation) = (task.pid, code.spaces.generation());
+        let slot = (address ^ (address >> 12) ^ ((pid as u64) << 5)) as usize % CACHE_SLOTS;
+        if let Some(place) = self.cache[slot]
+            && (place.generation, place.address, place.pid) == (generation, address, pid)
+        {
+            return place;
+        }
+        let mut place = Place { generation, address, pid, module: crate::NONE, offset: 0, way: Way::Unknown };
+        if let Some(found) = code.spaces.find(pid, address) {
+            self.open(found.module, task, code);
+            let module = self.modules.get_mut(found.module as usize).and_then(|module| module.as_mut()?.as_deref_mut());
+            if let Some(module) = module {
+                place.module = found.module;
+                place.offset = found.offset;
+                place.way = module.way(found.offset, &mut self.context);
+            }
+        }
+        self.cache[slot] = Some(place);
+        place
+    }
+
+    /// Opens a module, if that is still to be done.
+    fn open(&mut self, index: u32, task: Task, code: CodeMap<'_>) {
+        let at = index as usize;
+        if self.modules.len() < code.rows.len() {
+            self.modules.resize_with(code.rows.len(), || None);
+        }
+        let (Some(files), Some(machine), Some(row)) = (code.files, self.options.machine, code.rows.get(at)) else {
+            return;
+        };
+        let Some(slot) = self.modules.get_mut(at).filter(|slot| slot.is_none()) else { return };
+        *slot = match files.open(index, row, Some(task)) {
+            Ok(file) => Some(Module::new(file, machine).map(Box::new)),
+            Err(why) if why.may_pass() => None,
+            Err(_) => Some(None),
+        };
+    }
+
+    fn count(&mut self, end: End, stack: StackCopy<'_>) {
+        let ends = &mut self.ends;
+        let count = match end {
+            End::Start => &mut ends.start,
+            End::Joined => &mut ends.joined,
+            End::NotCopied(slot) => match slot.checked_sub(stack.end().saturating_sub(8)) {
+                Some(beyond) if beyond < OTHER_STACK => &mut ends.truncated,
+                _ => &mut ends.other_stack,
+            },
+            End::NoTables => &mut ends.no_tables,
+            End::Damaged => &mut ends.damaged,
+            End::TooDeep => &mut ends.too_deep,
+        };
+        *count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;
