@@ -47,21 +47,36 @@ pub(crate) enum Command {
 /// What to sample and how.
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "burnmark record [OPTIONS] -p PID[,PID…]\n       burnmark record [OPTIONS] [--] COMMAND [ARGS…]"
+    override_usage = "burnmark record [OPTIONS] -p PID[,PID…] | -t TID[,TID…] | --name REGEX | -a\n       burnmark record [OPTIONS] [--] COMMAND [ARGS…]"
 )]
-#[command(group = clap::ArgGroup::new("target").args(["pid", "command"]).required(true))]
+#[command(group = clap::ArgGroup::new("target").args(["pid", "tid", "name", "all", "command"]).required(true))]
 #[command(after_help = "Examples:
   burnmark record -p 1234 -d 5                    five seconds of process 1234, its threads and children
-  burnmark record -p \"$(pgrep -d, postgres)\" -d 10 several processes
+  burnmark record --name '^postgres' -d 10        all processes of that name
+  burnmark record -t 1240 -d 5                    one thread of it, alone
+  burnmark record -a -d 5                         everything that runs on the machine
   burnmark record -o build.pb.gz -- cargo build   a command, from its start to its end
   burnmark record -p 1234 -d 5 --json > top.json  the table for a script
 
-Ends after -d seconds, on Ctrl-C, or when the target is gone. The recording is written to burnmark.pb.gz (pprof's
+Ends after -d seconds, on Ctrl-C, or when the target is gone; with a command when that has ended, even if processes that
+it started go on. The recording is written to burnmark.pb.gz (pprof's
 format); one that is there is kept as burnmark.old.pb.gz.")]
 pub(crate) struct RecordArgs {
     /// Processes to sample, with their threads and children, and those they start later
     #[arg(short, long, value_name = "PID", value_delimiter = ',')]
     pub(crate) pid: Vec<u32>,
+
+    /// Threads to sample, each alone
+    #[arg(short, long, value_name = "TID", value_delimiter = ',')]
+    pub(crate) tid: Vec<u32>,
+
+    /// Sample the processes whose name or command line matches, with their threads and children
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) name: Option<Regex>,
+
+    /// Sample all processes (needs root or CAP_PERFMON)
+    #[arg(short, long)]
+    pub(crate) all: bool,
 
     /// Seconds to sample for [default: until the target ends or Ctrl-C]
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]

@@ -7,12 +7,14 @@ mod args;
 mod commands;
 mod demo;
 mod machine;
+mod notes;
 mod open;
 mod output;
 mod progress;
 mod save;
 mod session;
 mod signals;
+mod spool;
 
 use std::process::ExitCode;
 

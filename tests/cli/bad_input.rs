@@ -194,7 +194,7 @@ fn a_spool_in_which_nothing_is_neither_blocks_nor_replaces_a_recording() {
     let folder = folder();
     let recording = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pprof/go-cpu.pb.gz")).unwrap();
     // As a recorder leaves it that is killed, or finds the disk full, at its start.
-    for spool in [&b""[..], b"bmsp", b"bmspool\x01"] {
+    for spool in [&b""[..], b"bmsp", b"bmspool\x02"] {
         std::fs::write(folder.path().join("burnmark.pb.gz"), &recording).unwrap();
         std::fs::write(folder.path().join("burnmark.pb.gz.spool"), spool).unwrap();
         let run = burnmark_in(folder.path(), &["top"]).ok();

@@ -14,14 +14,17 @@ use crate::args::{BindingChoice, CallGraphChoice, EventChoice, RecordArgs};
 use crate::commands::top;
 use crate::save;
 use crate::session::{self, Options, What};
-use crate::{open, output};
+use crate::{machine, notes, open, output};
+
+/// The most processes that are listed when a name was asked for.
+const NAMES_SHOWN: usize = 8;
 
 /// Records, writes the recording, prints the table.
 pub(crate) fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     check_output(&args.output)?;
     let what = match args.command.split_first() {
         Some((program, rest)) => What::Command(command(program, rest)),
-        None => What::Pids(args.pid.clone()),
+        None => attached(&args)?,
     };
     let profile = record(Options {
         what,
@@ -49,6 +52,27 @@ pub(crate) fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     let profile = open::filtered(profile, &args.filter, &[], None)?;
     top::print(&profile, &args.table, &args.filter)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to attach to.
+fn attached(args: &RecordArgs) -> anyhow::Result<What> {
+    if args.all {
+        return Ok(What::All);
+    }
+    if !args.tid.is_empty() {
+        return Ok(What::Threads(args.tid.clone()));
+    }
+    let Some(name) = &args.name else { return Ok(What::Pids(args.pid.clone())) };
+    let found = machine::processes_named(name);
+    if found.is_empty() {
+        bail!("no process has a name or command line that matches `{name}`: `ps -eo pid,args` lists what runs");
+    }
+    let shown = found.iter().take(NAMES_SHOWN).map(|(pid, name)| format!("{pid} ({name})")).collect::<Vec<_>>();
+    let more = found.len().saturating_sub(NAMES_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let processes = if found.len() == 1 { "process" } else { "processes" };
+    output::say(&format!("{} {processes} match `{name}`: {}{more}", found.len(), shown.join(", ")));
+    Ok(What::Found(found.into_iter().map(|(pid, _)| pid).collect()))
 }
 
 /// Finds out before anything is sampled that the recording could not be written.
@@ -94,11 +118,14 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Profile> {
     let name = path.display().to_string();
     output::print_warnings(&name, &recorded.parsed.warnings);
     let profile = &recorded.parsed.profile;
-    session::write(profile, &path).inspect_err(|_| recorded.say_kept())?;
+    session::write(profile, &path).inspect_err(|_| recorded.rescue())?;
     match recorded.command {
         Some((_, Some(exit))) if !exit.success() => output::say(&format!("note: the command ended with {exit}")),
         Some((pid, None)) => output::say(&format!("note: the command goes on as process {pid}")),
         _ => {}
+    }
+    if let Some(note) = notes::left_behind(&recorded.left_behind) {
+        output::say(&format!("note: {note}"));
     }
     output::say(&format!("wrote {name} ({} samples)", profile.samples.len()));
     recorded.discard_spool()

@@ -46,12 +46,17 @@ impl Spool {
     /// If the file can't be created, or is there.
     pub fn create(path: &Path) -> Result<Self, Error> {
         let error = |source| Error::Spool { path: path.into(), source };
-        let mut file = File::options().write(true).create_new(true).open(path).map_err(error)?;
-        if let Err(source) = file.write_all(&MAGIC) {
-            // The disk is full: an empty file must not be in the way of the next recording.
-            let _ = std::fs::remove_file(path);
-            return Err(error(source));
-        }
+        let file = File::options().write(true).create_new(true).open(path).map_err(error)?;
+        // The disk is full: an empty file must not be in the way of the next recording.
+        Self::begin(file, path).inspect_err(|_| drop(std::fs::remove_file(path)))
+    }
+
+    /// Starts a spool in an empty file that is, or will be, at `path`.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn begin(mut file: File, path: &Path) -> Result<Self, Error> {
+        file.write_all(&MAGIC).map_err(|source| Error::Spool { path: path.into(), source })?;
         Ok(Self {
             path: path.into(),
             file,

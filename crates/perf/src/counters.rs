@@ -185,6 +185,8 @@ fn scale(value: u64, enabled: u64, running: u64) -> (CounterValue, f64) {
 #[derive(Debug)]
 pub struct ProcCounters {
     roots: Vec<u32>,
+    /// The roots are threads, counted alone.
+    are_threads: bool,
     follows_children: bool,
     /// (process, thread, its start) → first and last look. The start tells a thread from a later one with its id.
     threads: HashMap<(u32, u32, u64), Looks<ThreadLook>>,
@@ -217,13 +219,29 @@ struct ProcessLook {
 impl ProcCounters {
     /// Takes the first look at these processes, and at their descendants if asked to.
     pub fn start(pids: &[u32], follows_children: bool) -> ProcCounters {
-        let mut counters = ProcCounters {
+        ProcCounters::first_look(ProcCounters {
             roots: pids.to_vec(),
+            are_threads: false,
             follows_children,
             threads: HashMap::new(),
             processes: HashMap::new(),
             look: 0,
-        };
+        })
+    }
+
+    /// Takes the first look at these threads, each alone.
+    pub fn of_threads(tids: &[u32]) -> ProcCounters {
+        ProcCounters::first_look(ProcCounters {
+            roots: tids.to_vec(),
+            are_threads: true,
+            follows_children: false,
+            threads: HashMap::new(),
+            processes: HashMap::new(),
+            look: 0,
+        })
+    }
+
+    fn first_look(mut counters: ProcCounters) -> ProcCounters {
         counters.update();
         counters
     }
@@ -237,10 +255,13 @@ impl ProcCounters {
             pids.extend(crate::live::descendants(&self.roots));
         }
         for pid in pids {
-            if let Some((start, process)) = stat(&format!("/proc/{pid}/stat")) {
+            // The kernel knows threads by `/proc/TID` too, with the process's sums; `task` has the thread's own.
+            let process = if self.are_threads { format!("/proc/{pid}/task/{pid}") } else { format!("/proc/{pid}") };
+            if let Some((start, process)) = stat(&format!("{process}/stat")) {
                 see(&mut self.processes, (pid, start), process, self.look);
             }
-            for tid in crate::live::tasks(pid) {
+            let threads = if self.are_threads { vec![pid] } else { crate::live::tasks(pid) };
+            for tid in threads {
                 let folder = format!("/proc/{pid}/task/{tid}");
                 if let (Some((start, _)), Some(thread)) = (stat(&format!("{folder}/stat")), thread_look(&folder)) {
                     see(&mut self.threads, (pid, tid, start), thread, self.look);

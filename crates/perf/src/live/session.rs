@@ -245,7 +245,7 @@ impl Session {
     }
 
     /// The processes sampled that still run, the target's descendants included.
-    pub fn living(&self) -> Vec<i32> {
+    fn living(&self) -> Vec<i32> {
         self.targets.living(proc::is_alive)
     }
 
@@ -282,6 +282,7 @@ impl Session {
         self.hand_on_initial(sink)?;
         self.rings.take(&self.layout, &mut self.targets);
         self.hand_on(sink, true)?;
+        self.stats.living = self.living();
         // LOST records come with the next record that finds room: losses at the very end are only known here.
         let sideband = self.rings.sideband_events().filter_map(|event| attach::lost_of(event, &self.layout));
         let lost = self.sampler.lost(&self.layout) + sideband.sum::<u64>();
