@@ -8,7 +8,7 @@ use super::open::{self, Note};
 use super::rings::Rings;
 use super::roots::{self, Root};
 use super::sampler::{self, Sampler};
-use super::setup::{Binding, DEFAULT_RING_BYTES, DEFAULT_STACK_RING_BYTES, Options, Setup};
+use super::setup::{self, Binding, DEFAULT_RING_BYTES, Options, Setup};
 use super::stats::{self, Stats};
 use super::target::{Target, TargetSet};
 use super::{proc, synthesize, sys};
@@ -100,15 +100,13 @@ impl Session {
         let roots = roots::open(&options.target, options.skips_missing)?;
         let cpus = proc::online_cpus().map_err(|source| Error::System { call: "reading the list of CPUs", source })?;
         let mut choice = open::choose(options, cpus[0])?;
-        let wanted = options.ring_bytes.unwrap_or(match options.user_stack_bytes {
-            Some(_) => DEFAULT_STACK_RING_BYTES,
-            None => DEFAULT_RING_BYTES,
-        });
+        let wanted = setup::wanted_ring_bytes(options, cpus.len());
         let layout = attr::layout(&attr::sampling(&choice.wish));
         let sideband = (choice.binding == Binding::Cpu).then(|| attr::sideband(&attr::sampling(&choice.wish)));
         let mut rings = Rings::open(&cpus, wanted, &layout, sideband.as_ref())?;
         let mut notes = choice.notes;
-        if rings.bytes < wanted {
+        // With that much, the rate and the copies that are chosen lose nothing.
+        if rings.bytes < wanted.min(DEFAULT_RING_BYTES) {
             notes.push(Note::RingShrunk { wanted, got: rings.bytes });
         }
         let limit = adapt::fitting(rings.bytes, choice.wish.frequency);

@@ -7,8 +7,21 @@ use super::target::Target;
 /// Bytes of ring per CPU if nothing else is asked for: with its control page what the kernel lets everybody lock.
 pub const DEFAULT_RING_BYTES: usize = 512 << 10;
 
-/// The same with copies of user stacks, which need far more room.
-pub const DEFAULT_STACK_RING_BYTES: usize = 4 << 20;
+/// The same with copies of user stacks, which need far more room: at 999 samples a second of 32 KiB it takes half a second
+/// to fill, enough for what the reader may have to do first. On machines of many CPUs it is a quarter of that.
+pub const DEFAULT_STACK_RING_BYTES: usize = 16 << 20;
+
+/// Bytes of all rings together, from where on each is smaller.
+const ALL_RINGS_BYTES: usize = 64 << 20;
+
+/// Bytes of ring per CPU that should be had.
+pub(super) fn wanted_ring_bytes(options: &Options, cpus: usize) -> usize {
+    let default = match options.user_stack_bytes {
+        Some(_) => (ALL_RINGS_BYTES / cpus.max(1)).clamp(DEFAULT_STACK_RING_BYTES / 4, DEFAULT_STACK_RING_BYTES),
+        None => DEFAULT_RING_BYTES,
+    };
+    options.ring_bytes.unwrap_or(default)
+}
 
 /// What events are bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
