@@ -11,6 +11,7 @@ mod fold;
 mod frame;
 mod header;
 mod line;
+mod memory;
 mod notes;
 #[cfg(test)]
 mod plain;

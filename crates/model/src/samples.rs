@@ -44,6 +44,12 @@ impl Samples {
         Self { values: vec![Vec::new(); value_types], magnitude: vec![0; value_types], ..Self::default() }
     }
 
+    /// Makes room for this many more samples. Columns that no sample uses still take no memory.
+    pub fn reserve(&mut self, additional: usize) {
+        self.stacks.reserve(additional);
+        self.values.iter_mut().for_each(|column| column.reserve(additional));
+    }
+
     /// Adds a sample with one value per value type.
     ///
     /// # Errors
@@ -60,9 +66,10 @@ impl Samples {
         }
         let before = self.stacks.len();
         self.stacks.push(sample.stack);
-        push_sparse(&mut self.threads, before, sample.thread, None);
-        push_sparse(&mut self.times, before, sample.time_ns.unwrap_or(NO_TIME), NO_TIME);
-        push_sparse(&mut self.labels, before, sample.labels, None);
+        let room = self.stacks.capacity();
+        push_sparse(&mut self.threads, before, room, sample.thread, None);
+        push_sparse(&mut self.times, before, room, sample.time_ns.unwrap_or(NO_TIME), NO_TIME);
+        push_sparse(&mut self.labels, before, room, sample.labels, None);
         for (column, value) in values.iter().enumerate() {
             self.magnitude[column] += value.unsigned_abs() as i64;
             self.values[column].push(*value);
@@ -139,10 +146,11 @@ impl Samples {
 }
 
 /// Appends to a column that stays empty until the first entry that is not `none`.
-fn push_sparse<T: Copy + PartialEq>(column: &mut Vec<T>, samples_before: usize, entry: T, none: T) {
+fn push_sparse<T: Copy + PartialEq>(column: &mut Vec<T>, samples_before: usize, room: usize, entry: T, none: T) {
     if !column.is_empty() {
         column.push(entry);
     } else if entry != none {
+        column.reserve(room);
         column.resize(samples_before, none);
         column.push(entry);
     }

@@ -1,12 +1,11 @@
 //! Writes folded stacks.
 
-use std::hash::BuildHasher;
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::io::{self, Write};
 use std::sync::mpsc;
 
 use burnmark_model::{FrameId, Id, ModuleKind, Profile, Sample, StringId, ThreadId};
-use foldhash::fast::RandomState;
-use indexmap::IndexSet;
 
 use super::ANNOTATED;
 use super::build::{INLINED, SUFFIXES};
@@ -28,9 +27,9 @@ pub(crate) fn write(profile: &Profile, options: &WriteOptions, out: &mut dyn Wri
     let tree = Tree::of(profile, &columns);
     // Should every line look as if it had one count more, readers would take it for that.
     let numbered = |name: u32| trailing_count(tree.names[name as usize].as_bytes()).is_some();
-    let (root, nodes) = tree.nodes.split_first().expect("there is always the root");
-    let mut leaves = nodes.iter().filter(|node| node.values.written);
-    let disguise = columns.len() == 1 && !root.values.written && leaves.all(|node| numbered(node.name));
+    let mut leaves = (ROOT + 1..id(tree.nodes.len())).filter(|node| tree.values(*node).written);
+    let disguise =
+        columns.len() == 1 && !tree.values(ROOT).written && leaves.all(|node| numbered(tree.nodes[node as usize].name));
     let mut lines = Lines { tree: &tree, profile, columns: &columns, disguise, text: String::new() };
     if tree.nodes.len() < NODES_FOR_A_THREAD {
         return lines.write(out);
@@ -120,36 +119,47 @@ struct Values {
     written: bool,
 }
 
-struct Node {
-    parent: u32,
-    name: u32,
-    values: Values,
+impl Values {
+    fn add(&mut self, other: &Self) {
+        // Absolute values of a column sum to at most i64::MAX.
+        self.sums.iter_mut().zip(other.sums).for_each(|(sum, value)| *sum += value);
+        self.written |= other.written;
+    }
 }
 
-/// A prefix tree of names.
-struct Tree {
-    /// Names as they are written.
-    names: IndexSet<String, RandomState>,
+/// Each number is [`ROOT`], which is nobody's child, where there is none.
+#[derive(Debug, Clone, Copy, Default)]
+struct Node {
+    name: u32,
+    /// The child that came last.
+    child: u32,
+    /// The parent's child that came before.
+    sibling: u32,
+    /// Index of its values.
+    values: u32,
+}
+
+/// The profile's stacks below the root of each thread, with names for frames. Siblings may have the same name: they are
+/// brought together when they are written, where siblings are sorted anyway.
+struct Tree<'a> {
+    /// Names as they are written. Some may be the same.
+    names: Vec<Cow<'a, str>>,
     /// The first one is the empty stack; callers come before callees.
     nodes: Vec<Node>,
-    /// Half of the hash of parent and name, and the node; [`ROOT`] where there is none. Millions of nodes are looked up
-    /// here, which is why this is not a map that holds all of them.
-    places: Vec<(u32, u32)>,
-    hasher: RandomState,
+    /// The first ones are nobody's.
+    values: Vec<Values>,
 }
 
 fn id(index: usize) -> u32 {
     u32::try_from(index).expect("a profile has fewer than 2^32 stacks")
 }
 
-impl Tree {
-    fn of(profile: &Profile, columns: &[usize]) -> Self {
-        let annotate = profile.meta.other.contains_key(ANNOTATED);
+impl<'a> Tree<'a> {
+    fn of(profile: &'a Profile, columns: &[usize]) -> Self {
         let mut nodes = Vec::with_capacity(profile.stacks.len() + 1);
-        nodes.push(Node { parent: ROOT, name: 0, values: Values::default() });
-        let places = vec![(0, ROOT); (2 * profile.stacks.len()).next_power_of_two().max(64)];
-        let mut tree = Self { names: IndexSet::default(), nodes, places, hasher: RandomState::default() };
-        let mut names: Vec<Option<u32>> = vec![None; profile.frames.len()];
+        nodes.push(Node::default());
+        let mut tree = Self { names: Vec::new(), nodes, values: vec![Values::default()] };
+        let mut names = Names::of(profile);
         // Samples of one root after the other: then a stack's node is that of the last root it was met under, or none.
         let roots: Vec<u32> = profile.threads.iter().map(|(thread, _)| comm(profile, thread)).map(root_key).collect();
         let root_of = |sample: Sample| sample.thread.map_or(NO_ROOT, |thread| roots[thread.index()]);
@@ -161,7 +171,7 @@ impl Tree {
         for root in (0..id(starts.len() - 1)).filter(|root| starts[*root as usize] < starts[*root as usize + 1]) {
             let mut top = ROOT;
             if root != NO_ROOT {
-                let name = tree.name(profile.strings.get(StringId::from_index(root as usize - 1)));
+                let name = names.of_string(&mut tree.names, StringId::from_index(root as usize - 1));
                 top = tree.child(ROOT, name);
             }
             for sample in &samples[starts[root as usize] as usize..starts[root as usize + 1] as usize] {
@@ -177,9 +187,7 @@ impl Tree {
                     next = profile.stacks.get(stack).parent;
                 }
                 while let Some(stack) = pending.pop() {
-                    let frame = profile.stacks.get(stack).frame;
-                    let known_name = &mut names[frame.index()];
-                    let name = *known_name.get_or_insert_with(|| tree.name(&annotated(profile, frame, annotate)));
+                    let name = names.of_frame(&mut tree.names, profile.stacks.get(stack).frame);
                     node = tree.child(node, name);
                     known[stack.index()] = (root, node);
                 }
@@ -189,77 +197,75 @@ impl Tree {
         tree
     }
 
-    fn name(&mut self, name: &str) -> u32 {
-        id(self.names.insert_full(clean(name)).0)
-    }
-
     fn child(&mut self, parent: u32, name: u32) -> u32 {
-        let hash = self.hash(parent, name);
-        let mask = self.places.len() - 1;
-        let mut at = hash as usize;
-        loop {
-            let (tag, node) = self.places[at & mask];
-            if node == ROOT {
-                break;
-            }
-            let known = &self.nodes[node as usize];
-            if tag == (hash >> 32) as u32 && known.parent == parent && known.name == name {
-                return node;
-            }
-            at += 1;
-        }
         let node = id(self.nodes.len());
-        self.nodes.push(Node { parent, name, values: Values::default() });
-        self.places[at & mask] = ((hash >> 32) as u32, node);
-        if self.nodes.len() * 4 > self.places.len() * 3 {
-            self.make_room();
-        }
+        let sibling = std::mem::replace(&mut self.nodes[parent as usize].child, node);
+        self.nodes.push(Node { name, sibling, ..Node::default() });
         node
     }
 
-    fn hash(&self, parent: u32, name: u32) -> u64 {
-        self.hasher.hash_one(u64::from(parent) << 32 | u64::from(name))
+    fn children(&self, node: u32) -> impl Iterator<Item = u32> {
+        let after = |node: u32| Some(node).filter(|node| *node != ROOT);
+        std::iter::successors(after(self.nodes[node as usize].child), move |node| {
+            after(self.nodes[*node as usize].sibling)
+        })
     }
 
-    fn make_room(&mut self) {
-        self.places = vec![(0, ROOT); self.places.len() * 2];
-        let mask = self.places.len() - 1;
-        for (number, node) in self.nodes.iter().enumerate().skip(1) {
-            let hash = self.hash(node.parent, node.name);
-            let mut at = hash as usize;
-            while self.places[at & mask].1 != ROOT {
-                at += 1;
-            }
-            self.places[at & mask] = ((hash >> 32) as u32, id(number));
-        }
+    fn values(&self, node: u32) -> Values {
+        self.values[self.nodes[node as usize].values as usize]
     }
 
     fn add(&mut self, profile: &Profile, columns: &[usize], sample: usize, node: u32, keep_zeros: bool) {
-        let values = &mut self.nodes[node as usize].values;
+        let place = &mut self.nodes[node as usize].values;
+        if *place == 0 {
+            *place = id(self.values.len());
+            self.values.push(Values::default());
+        }
+        let mut values = Values { written: keep_zeros, ..Values::default() };
         for (sum, column) in values.sums.iter_mut().zip(columns) {
-            let value = profile.samples.values(*column)[sample];
-            // Absolute values of a column sum to at most i64::MAX.
-            *sum += value;
-            values.written |= value != 0;
+            *sum = profile.samples.values(*column)[sample];
+            values.written |= *sum != 0;
         }
-        values.written |= keep_zeros;
+        self.values[*place as usize].add(&values);
+    }
+}
+
+/// Numbers of names that have one already.
+struct Names<'a> {
+    profile: &'a Profile,
+    annotate: bool,
+    frames: Vec<Option<u32>>,
+    /// By the string that they are made of, if by no more.
+    strings: Vec<Option<u32>>,
+}
+
+impl<'a> Names<'a> {
+    fn of(profile: &'a Profile) -> Self {
+        let annotate = profile.meta.other.contains_key(ANNOTATED);
+        let (frames, strings) = (vec![None; profile.frames.len()], vec![None; profile.strings.len()]);
+        Self { profile, annotate, frames, strings }
     }
 
-    /// Child nodes of each node, and where each node's children begin among them.
-    fn children(&self) -> (Vec<u32>, Vec<u32>) {
-        let parents = || self.nodes[1..].iter().map(|node| node.parent);
-        counting_sort(1..id(self.nodes.len()), parents, self.nodes.len())
+    fn of_string(&mut self, names: &mut Vec<Cow<'a, str>>, string: StringId) -> u32 {
+        *self.strings[string.index()].get_or_insert_with(|| {
+            names.push(clean(self.profile.strings.get(string).into()));
+            id(names.len() - 1)
+        })
     }
 
-    /// The place of each name among all, sorted.
-    fn ranks(&self) -> Vec<u32> {
-        let mut sorted: Vec<u32> = (0..id(self.names.len())).collect();
-        sorted.sort_unstable_by_key(|name| &self.names[*name as usize]);
-        let mut ranks = vec![0; sorted.len()];
-        for (place, name) in sorted.iter().enumerate() {
-            ranks[*name as usize] = id(place);
+    fn of_frame(&mut self, names: &mut Vec<Cow<'a, str>>, frame: FrameId) -> u32 {
+        if let Some(known) = self.frames[frame.index()] {
+            return known;
         }
-        ranks
+        let name = match self.profile.frames.get(frame).function {
+            Some(function) if !self.annotate => self.of_string(names, self.profile.functions.get(function).name),
+            _ => {
+                names.push(clean(annotated(self.profile, frame, self.annotate)));
+                id(names.len() - 1)
+            }
+        };
+        self.frames[frame.index()] = Some(name);
+        name
     }
 }
 
@@ -300,31 +306,31 @@ fn comm(profile: &Profile, thread: ThreadId) -> Option<StringId> {
 }
 
 /// A frame's name, with a suffix for its kind if the profile came with such.
-fn annotated(profile: &Profile, frame: FrameId, annotate: bool) -> String {
-    let mut name = profile.frame_name(frame).into_owned();
-    if !annotate {
-        return name;
-    }
+fn annotated(profile: &Profile, frame: FrameId, annotate: bool) -> Cow<'_, str> {
+    let name = profile.frame_name(frame);
     let frame = profile.frames.get(frame);
     let module = frame.module.map(|module| profile.modules.get(module));
-    if frame.inline_depth > 0 {
-        name.push_str(INLINED);
-    } else if let Some(module) = module
-        && module.kind != ModuleKind::User
-    {
-        let path = profile.strings.get(module.path);
-        let exact = SUFFIXES.iter().find(|(_, known, _)| *known == path);
-        let suffix = exact.or_else(|| SUFFIXES.iter().find(|(.., kind)| *kind == module.kind));
-        name.push_str(suffix.map_or("", |(suffix, ..)| suffix));
-    }
-    name
+    let suffix = match module {
+        _ if !annotate => "",
+        _ if frame.inline_depth > 0 => INLINED,
+        Some(module) if module.kind != ModuleKind::User => {
+            let path = profile.strings.get(module.path);
+            let exact = SUFFIXES.iter().find(|(_, known, _)| *known == path);
+            exact.or_else(|| SUFFIXES.iter().find(|(.., kind)| *kind == module.kind)).map_or("", |(suffix, ..)| suffix)
+        }
+        _ => "",
+    };
+    if suffix.is_empty() { name } else { name + suffix }
 }
 
 /// A name as folded text can hold it.
-fn clean(name: &str) -> String {
+fn clean(name: Cow<'_, str>) -> Cow<'_, str> {
     const BYTE_ORDER_MARK: char = '\u{feff}';
     if name.is_empty() {
         return "[unknown]".into();
+    }
+    if name.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';') {
+        return name;
     }
     let mut clean = String::with_capacity(name.len());
     for letter in name.chars() {
@@ -334,11 +340,11 @@ fn clean(name: &str) -> String {
             letter => clean.push(letter),
         }
     }
-    clean
+    clean.into()
 }
 
 struct Lines<'a> {
-    tree: &'a Tree,
+    tree: &'a Tree<'a>,
     profile: &'a Profile,
     columns: &'a [usize],
     disguise: bool,
@@ -349,25 +355,37 @@ struct Lines<'a> {
 impl Lines<'_> {
     /// Walks the tree from the root, parents first.
     fn write(&mut self, out: &mut dyn Write) -> Result<(), Error> {
-        let (children, starts) = self.tree.children();
-        let ranks = self.tree.ranks();
-        // Nodes to visit, the next one last, with how much of the text is their parent's.
-        let mut pending = vec![(ROOT, 0)];
-        while let Some((number, before)) = pending.pop() {
-            let node = &self.tree.nodes[number as usize];
+        let names = &self.tree.names;
+        let name_of = |node: &u32| self.tree.nodes[*node as usize].name;
+        let order = |a: &u32, b: &u32| match (name_of(a), name_of(b)) {
+            (a, b) if a == b => Ordering::Equal,
+            (a, b) => names[a as usize].cmp(&names[b as usize]),
+        };
+        // Groups of siblings of one name to visit, the next one last: where their nodes begin in `members`, and how much
+        // of the text is their parent's.
+        let mut pending = vec![(0, 0)];
+        let mut members = vec![ROOT];
+        let mut children = Vec::new();
+        while let Some((first, before)) = pending.pop() {
+            let mut values = Values::default();
             self.text.truncate(before);
-            if node.parent != ROOT {
+            if before > 0 {
                 self.text.push(';');
             }
-            if number != ROOT {
-                self.text.push_str(&self.tree.names[node.name as usize]);
+            if members[first] != ROOT {
+                self.text.push_str(&names[name_of(&members[first]) as usize]);
             }
-            self.line(node.values, out)?;
-            let range = starts[number as usize] as usize..starts[number as usize + 1] as usize;
-            let first = pending.len();
-            pending.extend(children[range].iter().map(|child| (*child, self.text.len())));
-            let rank = |child: u32| ranks[self.tree.nodes[child as usize].name as usize];
-            pending[first..].sort_unstable_by_key(|(child, _)| std::cmp::Reverse(rank(*child)));
+            for node in members.drain(first..) {
+                values.add(&self.tree.values(node));
+                children.extend(self.tree.children(node));
+            }
+            children.sort_unstable_by(|a, b| order(b, a));
+            for group in children.chunk_by(|a, b| order(a, b).is_eq()) {
+                pending.push((members.len(), self.text.len()));
+                members.extend(group);
+            }
+            children.clear();
+            self.line(values, out)?;
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
     let mut workers: Vec<Worker<'_>> = folders.iter().map(Worker::new).collect();
     let nodes = folders.iter().map(|folder| folder.tree.nodes().len()).max();
     profile.stacks.reserve(nodes.unwrap_or(0));
+    profile.samples.reserve(segments.iter().map(|(_, segment)| segment.records.len()).sum());
     let mut values = vec![0; profile.value_types.len()];
     let mut lines_before = 0;
     // Segments are dropped as they are used: records need not be held twice.
@@ -34,11 +35,11 @@ pub(super) fn assemble((folders, mut segments): Folded) -> Parsed {
         for record in &segment.records {
             let thread = worker.thread(&mut profile, &names, record.thread);
             let stack = worker.stack(&mut profile, record.stack);
-            let sample = Sample { stack, thread, time_ns: record.time_ns, labels: None };
+            let sample = Sample { stack, thread, time_ns: record.time_ns(), labels: None };
             let column = events.columns[folder][record.event as usize];
             values.fill(0);
             values[column] = 1;
-            if let Some(period) = record.period {
+            if let Some(period) = record.period() {
                 values[column + 1] = period;
             }
             if profile.samples.push(sample, &values).is_err() {
@@ -124,7 +125,7 @@ impl<'a> Events<'a> {
                     list.push((name, false));
                 }
             }
-            list[*number].1 |= record.period.is_some();
+            list[*number].1 |= record.period().is_some();
             counts.resize(list.len(), 0);
             counts[*number] += 1;
         }

@@ -20,8 +20,8 @@ use super::tree::Tree;
 /// One sample; a stack (node of the tree), thread or event is a number of the folder's that read it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
-    pub(super) time_ns: Option<i64>,
-    pub(super) period: Option<i64>,
+    time_ns: i64,
+    period: i64,
     /// [`NONE`] if it is empty.
     pub(super) stack: u32,
     /// [`NONE`] if it is not known.
@@ -31,6 +31,18 @@ pub(super) struct Record {
     pub(super) line: u32,
 }
 
+impl Record {
+    pub(super) fn time_ns(&self) -> Option<i64> {
+        (self.time_ns != NOT_KNOWN).then_some(self.time_ns)
+    }
+
+    pub(super) fn period(&self) -> Option<i64> {
+        (self.period != NOT_KNOWN).then_some(self.period)
+    }
+}
+
+/// A time or period that is not printed. Printed ones are never negative, or far from it.
+const NOT_KNOWN: i64 = i64::MIN;
 /// No stack, or no thread.
 pub(super) const NONE: u32 = MISS;
 /// The event of samples without a header.
@@ -108,7 +120,8 @@ pub(super) struct Folder {
     scratch: Vec<u8>,
 }
 
-const NEW_RECORD: Record = Record { time_ns: None, period: None, stack: NONE, thread: NONE, event: 0, line: 0 };
+const NEW_RECORD: Record =
+    Record { time_ns: NOT_KNOWN, period: NOT_KNOWN, stack: NONE, thread: NONE, event: 0, line: 0 };
 
 impl Folder {
     pub(super) fn new() -> Self {
@@ -145,7 +158,9 @@ impl Folder {
     pub(super) fn finish_segment(&mut self) -> Segment {
         self.close();
         self.previous.clear();
-        std::mem::take(&mut self.segment)
+        // The next one is likely to be as long.
+        let records = Vec::with_capacity(self.segment.records.len());
+        std::mem::replace(&mut self.segment, Segment { records, ..Segment::default() })
     }
 
     /// How many lines of the segment at hand have been read.
@@ -525,18 +540,18 @@ impl Folder {
     fn set_time(&mut self, time: Time) {
         match time {
             Time::NotPrinted => {}
-            Time::At(ns) => self.record.time_ns = Some(ns),
+            Time::At(ns) => self.record.time_ns = ns,
             Time::OutOfRange => self.trouble(Trouble::TimeOutOfRange),
         }
     }
 
     fn set_period(&mut self, period: Option<Period>) {
         self.record.period = match period {
-            None => None,
-            Some(Period::Value(value)) => Some(value),
+            None => NOT_KNOWN,
+            Some(Period::Value(value)) => value,
             Some(Period::OutOfRange) => {
                 self.trouble(Trouble::PeriodOutOfRange);
-                Some(0)
+                0
             }
         };
     }

@@ -2,6 +2,8 @@
 
 use std::hash::BuildHasher;
 
+use super::memory::Memory;
+
 /// 128 bits that stand for a text.
 ///
 /// The hash is NH (Black et al., "UMAC", 1999) on 64-bit words, twice with shifted keys: for any two texts, over the
@@ -126,20 +128,27 @@ fn fold(sum: u128) -> u64 {
 /// What [`Lines::get`] gives for an unknown text.
 pub(super) const MISS: u32 = u32::MAX;
 
-/// 96 bits of a hash and what it stands for; the other 32 bits choose the place.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    low: u64,
-    high: u32,
-    value: u32,
+/// 96 bits of a hash and one more than what it stands for, 0 if the slot is free; the other 32 bits choose the place.
+/// Bytes in the order low, high, value.
+type Slot = [u8; SLOT];
+const SLOT: usize = 16;
+
+#[inline]
+fn slot(low: u64, high: u32, value: u32) -> Slot {
+    (u128::from(low) | u128::from(high) << 64 | u128::from(value.wrapping_add(1)) << 96).to_ne_bytes()
 }
 
-const EMPTY: Slot = Slot { low: 0, high: 0, value: MISS };
+#[inline]
+fn value_of(slot: Slot) -> u32 {
+    ((u128::from_ne_bytes(slot) >> 96) as u32).wrapping_sub(1)
+}
 
 /// From hashes of texts to numbers below [`MISS`]. A memory that forgets everything when it is full.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Lines {
-    slots: Vec<Slot>,
+    slots: Memory,
+    /// Slots less one.
+    mask: usize,
     /// The bits that chose each slot's place: only needed to grow, and kept apart so that hits touch less memory.
     places: Vec<u32>,
     used: usize,
@@ -149,19 +158,23 @@ pub(super) struct Lines {
 impl Lines {
     /// An empty table that forgets when it would need more than `max_slots` slots; a power of two.
     pub(super) fn new(max_slots: usize) -> Self {
-        let size = max_slots.min(1 << 14);
-        Self { slots: vec![EMPTY; size], places: vec![0; size], used: 0, max_slots }
+        Self::with_slots(max_slots.min(1 << 12), max_slots)
+    }
+
+    fn with_slots(slots: usize, max_slots: usize) -> Self {
+        Self { slots: Memory::zeroed(slots * SLOT), mask: slots - 1, places: vec![0; slots], used: 0, max_slots }
     }
 
     /// The number of the text with this hash, or [`MISS`].
     #[inline]
     pub(super) fn get(&self, hash: Hash) -> u32 {
-        let mask = self.slots.len() - 1;
+        let slots = self.slots.slots::<SLOT>();
         let mut at = (hash.high >> 32) as usize;
         loop {
-            let slot = self.slots[at & mask];
-            if (slot.low == hash.low && slot.high == hash.high as u32) || slot.value == MISS {
-                return slot.value;
+            let slot = slots[at & self.mask];
+            let is_ours = u128::from_ne_bytes(slot) << 32 == (u128::from(hash.low) | u128::from(hash.high) << 64) << 32;
+            if is_ours || value_of(slot) == MISS {
+                return value_of(slot);
             }
             at += 1;
         }
@@ -169,35 +182,33 @@ impl Lines {
 
     /// Remembers the number of a text that is not in the table.
     pub(super) fn insert(&mut self, hash: Hash, value: u32) {
-        if (self.used + 1) * 2 > self.slots.len() {
+        if self.used * 8 >= self.places.len() * 5 {
             self.make_room();
         }
         self.used += 1;
-        self.put(Slot { low: hash.low, high: hash.high as u32, value }, (hash.high >> 32) as u32);
+        self.put(slot(hash.low, hash.high as u32, value), (hash.high >> 32) as u32);
     }
 
     fn put(&mut self, slot: Slot, place: u32) {
-        let mask = self.slots.len() - 1;
+        let slots = self.slots.slots_mut::<SLOT>();
         let mut at = place as usize;
-        while self.slots[at & mask].value != MISS {
+        while value_of(slots[at & self.mask]) != MISS {
             at += 1;
         }
-        self.slots[at & mask] = slot;
-        self.places[at & mask] = place;
+        slots[at & self.mask] = slot;
+        self.places[at & self.mask] = place;
     }
 
     fn make_room(&mut self) {
-        let grown = Self { slots: Vec::new(), places: Vec::new(), used: 0, max_slots: self.max_slots };
-        let before = std::mem::replace(self, grown);
-        let size = (before.slots.len() * 2).min(self.max_slots);
-        self.slots = vec![EMPTY; size];
-        self.places = vec![0; size];
-        if before.slots.len() == size {
+        let before = self.places.len();
+        let size = (before * 2).min(self.max_slots);
+        let before = std::mem::replace(self, Self::with_slots(size, self.max_slots));
+        if before.places.len() == size {
             return;
         }
         self.used = before.used;
-        for (slot, place) in before.slots.iter().zip(&before.places) {
-            if slot.value != MISS {
+        for (slot, place) in before.slots.slots().iter().zip(&before.places) {
+            if value_of(*slot) != MISS {
                 self.put(*slot, *place);
             }
         }
@@ -239,7 +250,7 @@ mod tests {
     #[test]
     fn a_table_grows_and_then_forgets_but_never_mistakes() {
         let keys = Keys::random();
-        for (max_slots, remembered) in [(1 << 20, 50_000), (1 << 15, 16_000), (64, 20)] {
+        for (max_slots, remembered) in [(1 << 20, 50_000), (1 << 15, 20_480), (64, 40)] {
             let mut lines = Lines::new(max_slots);
             for number in 0..50_000u32 {
                 let hash = keys.hash(&number.to_le_bytes());
@@ -247,7 +258,7 @@ mod tests {
                 lines.insert(hash, number);
                 assert_eq!(lines.get(hash), number);
             }
-            assert!(lines.slots.len() <= max_slots);
+            assert!(lines.places.len() <= max_slots);
             let known = (0..50_000u32).filter(|number| match lines.get(keys.hash(&number.to_le_bytes())) {
                 MISS => false,
                 found => found == *number || panic!("{number} was taken for {found}"),

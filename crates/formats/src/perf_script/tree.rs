@@ -3,6 +3,7 @@
 use std::hash::BuildHasher;
 
 use super::fold::NONE;
+use super::memory::Memory;
 
 /// A step from a stack to one with one more item at its leaf end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +13,13 @@ pub(super) struct Node {
     pub(super) item: u32,
 }
 
-/// A free place; no node has this number.
-const FREE: u32 = u32::MAX;
+/// Half of a node's hash, and one more than its number; 0 if the place is free.
+type Place = [u8; PLACE];
+const PLACE: usize = 8;
+
+fn place(hash: u64, node: u32) -> Place {
+    (hash & !u64::from(u32::MAX) | (u64::from(node) + 1)).to_ne_bytes()
+}
 
 /// Stacks in the order of their first appearance, callers first.
 ///
@@ -25,8 +31,10 @@ pub(super) struct Tree {
     nodes: Vec<Node>,
     /// The hash of each node, to make room.
     hashes: Vec<u64>,
-    /// Half of the hash, and the node's number.
-    places: Vec<(u32, u32)>,
+    /// [`Place`]s.
+    places: Memory,
+    /// Places less one.
+    mask: usize,
     /// Random in each process, so that no input can make places collide.
     key: [u64; 2],
     /// Item, hash and node of the stack that was added last, from root to leaf: the next one mostly begins like it.
@@ -39,7 +47,8 @@ impl Tree {
         Self {
             nodes: Vec::new(),
             hashes: Vec::new(),
-            places: vec![(0, FREE); 1 << 12],
+            places: Memory::zeroed(PLACE << 12),
+            mask: (1 << 12) - 1,
             key: [random.hash_one(0), random.hash_one(1) | 1],
             last: Vec::new(),
         }
@@ -67,14 +76,12 @@ impl Tree {
 
     #[inline]
     fn find(&self, hash: u64, entry: Node) -> Option<u32> {
-        let mask = self.places.len() - 1;
+        let places = self.places.slots::<PLACE>();
         let mut at = hash as usize;
         loop {
-            let (tag, node) = self.places[at & mask];
-            if node == FREE {
-                return None;
-            }
-            if tag == (hash >> 32) as u32 && self.nodes[node as usize] == entry {
+            let place = u64::from_ne_bytes(places[at & self.mask]);
+            let node = (place as u32).checked_sub(1)?;
+            if place >> 32 == hash >> 32 && self.nodes[node as usize] == entry {
                 return Some(node);
             }
             at += 1;
@@ -82,13 +89,15 @@ impl Tree {
     }
 
     fn insert(&mut self, hash: u64, entry: Node) -> u32 {
-        if self.nodes.len() * 2 >= self.places.len() {
-            self.places = vec![(0, FREE); self.places.len() * 4];
+        if self.nodes.len() * 2 > self.mask {
+            let size = (self.mask + 1) * 4;
+            self.places = Memory::zeroed(PLACE * size);
+            self.mask = size - 1;
             for node in 0..self.hashes.len() {
                 self.put(self.hashes[node], node as u32);
             }
         }
-        let node = u32::try_from(self.nodes.len()).ok().filter(|node| *node < FREE - 1);
+        let node = u32::try_from(self.nodes.len()).ok().filter(|node| *node < NONE - 1);
         let node = node.expect("a tree of less than 2^32 nodes, as each takes 24 bytes");
         self.put(hash, node);
         self.nodes.push(entry);
@@ -97,11 +106,11 @@ impl Tree {
     }
 
     fn put(&mut self, hash: u64, node: u32) {
-        let mask = self.places.len() - 1;
+        let places = self.places.slots_mut::<PLACE>();
         let mut at = hash as usize;
-        while self.places[at & mask].1 != FREE {
+        while places[at & self.mask] != [0; PLACE] {
             at += 1;
         }
-        self.places[at & mask] = ((hash >> 32) as u32, node);
+        places[at & self.mask] = place(hash, node);
     }
 }
