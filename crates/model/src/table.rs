@@ -1,11 +1,12 @@
 //! Interning tables: each distinct entry once, under a small typed id.
 
-use std::hash::Hash;
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
 use foldhash::fast::RandomState;
-use indexmap::IndexSet;
+use hashbrown::HashTable;
 
 /// A typed index into a [`Table`]. `Option<Id>` takes four bytes.
 pub trait Id: Copy {
@@ -44,24 +45,47 @@ pub(crate) use ids;
 /// Distinct values in order of first appearance.
 #[derive(Clone, Debug)]
 pub struct Table<I, T> {
-    entries: IndexSet<T, RandomState>,
+    entries: Vec<T>,
+    /// Indices of entries by their hash. Tables of stacks are large: a map that holds hashes too is half as fast.
+    places: HashTable<u32>,
+    hasher: RandomState,
     id: PhantomData<I>,
 }
 
 impl<I: Id, T: Hash + Eq> Table<I, T> {
     /// The id of `entry`, which is added if it is new.
     pub fn intern(&mut self, entry: T) -> I {
-        I::from_index(self.entries.insert_full(entry).0)
+        let Self { entries, places, hasher, .. } = self;
+        let place = places.entry(
+            hasher.hash_one(&entry),
+            |index| entries[*index as usize] == entry,
+            |index| hasher.hash_one(&entries[*index as usize]),
+        );
+        match place {
+            hashbrown::hash_table::Entry::Occupied(known) => I::from_index(*known.get() as usize),
+            hashbrown::hash_table::Entry::Vacant(free) => {
+                let id = I::from_index(entries.len());
+                free.insert(raw_id(entries.len()).get() - 1);
+                entries.push(entry);
+                id
+            }
+        }
     }
 
     /// Makes room for this many more entries.
     pub fn reserve(&mut self, additional: usize) {
         self.entries.reserve(additional);
+        let Self { entries, places, hasher, .. } = self;
+        places.reserve(additional, |index| hasher.hash_one(&entries[*index as usize]));
     }
 
     /// The id of `entry` if it is in the table.
-    pub fn find(&self, entry: &T) -> Option<I> {
-        self.entries.get_index_of(entry).map(I::from_index)
+    pub fn find<Q: Hash + Eq + ?Sized>(&self, entry: &Q) -> Option<I>
+    where
+        T: Borrow<Q>,
+    {
+        let is_entry = |index: &u32| self.entries[*index as usize].borrow() == entry;
+        self.places.find(self.hasher.hash_one(entry), is_entry).map(|index| I::from_index(*index as usize))
     }
 
     /// The entry with this id.
@@ -90,14 +114,14 @@ impl<I: Id, T: Hash + Eq> Table<I, T> {
 
 impl<I, T> Default for Table<I, T> {
     fn default() -> Self {
-        Self { entries: IndexSet::default(), id: PhantomData }
+        Self { entries: Vec::new(), places: HashTable::new(), hasher: RandomState::default(), id: PhantomData }
     }
 }
 
 impl<I: Id, T: Hash + Eq> PartialEq for Table<I, T> {
     /// Equal entries under equal ids.
     fn eq(&self, other: &Self) -> bool {
-        self.entries.as_slice() == other.entries.as_slice()
+        self.entries == other.entries
     }
 }
 
@@ -108,15 +132,12 @@ pub struct Strings<I>(Table<I, Box<str>>);
 impl<I: Id> Strings<I> {
     /// The id of `text`, which is copied only if it is new.
     pub fn intern(&mut self, text: &str) -> I {
-        match self.0.entries.get_index_of(text) {
-            Some(index) => I::from_index(index),
-            None => self.0.intern(text.into()),
-        }
+        self.find(text).unwrap_or_else(|| self.0.intern(text.into()))
     }
 
     /// The id of `text` if it is in the table.
     pub fn find(&self, text: &str) -> Option<I> {
-        self.0.entries.get_index_of(text).map(I::from_index)
+        self.0.find(text)
     }
 
     /// The text with this id.
