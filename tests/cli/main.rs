@@ -1,6 +1,10 @@
 //! The command line as a user meets it: what goes in, what comes out, what a mistake is answered with.
 
 mod bad_input;
+mod ends;
 mod formats;
+mod permissions;
 mod recording;
+mod sampling;
 mod support;
+mod targets;

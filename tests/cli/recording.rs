@@ -1,49 +1,11 @@
 //! Sampling real processes. Where perf events are not permitted these say so and do nothing: see `sampling_works`.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
+use crate::sampling::{Workload, sampling_works, signal, start_recorder, unprivileged};
 use crate::support::{burnmark_in, files, folder, program};
-
-/// The demo's workload in a process of its own, ended when dropped.
-struct Workload(Child);
-
-impl Workload {
-    fn start() -> Self {
-        let mut command = Command::new(program());
-        command.args(["demo", "--workload"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("burnmark starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("it is piped");
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("it says its pid");
-        assert_eq!(line.trim(), child.id().to_string());
-        Self(child)
-    }
-
-    fn pid(&self) -> String {
-        self.0.id().to_string()
-    }
-}
-
-impl Drop for Workload {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let status = self.0.wait().expect("it was started here");
-        assert!(status.success(), "the target must not be harmed: {status}");
-    }
-}
-
-/// Whether this machine lets us sample; says so loudly if not.
-fn sampling_works() -> bool {
-    let folder = folder();
-    let run = burnmark_in(folder.path(), &["record", "--", "true"]);
-    if run.code != 0 {
-        assert!(run.stderr.contains("perf_event"), "a refusal names its reason:\n{}", run.stderr);
-        eprintln!("SKIPPED: sampling is not permitted here: {}", run.stderr);
-    }
-    run.code == 0
-}
 
 #[test]
 fn attaching_to_a_process_samples_all_its_threads_by_name() {
@@ -137,38 +99,17 @@ fn a_pid_that_does_not_exist() {
 
 #[test]
 fn a_process_of_another_user_is_refused_with_the_remedy() {
-    if unprivileged(Path::new("/"), &["--version"]).code != 0 {
+    if unprivileged(61_000, Path::new("/"), &[], &["--version"]).code != 0 {
         eprintln!("SKIPPED: setpriv can't change the user here");
         return;
     }
     let folder = folder();
     let mut other = Command::new("sleep").arg("30").spawn().unwrap();
     let pid = other.id().to_string();
-    let run = unprivileged(folder.path(), &["record", "-p", &pid, "-d", "1", "-o", "x.pb.gz"]);
+    let run = unprivileged(61_000, folder.path(), &[], &["record", "-p", &pid, "-d", "1", "-o", "x.pb.gz"]);
     other.kill().unwrap();
     other.wait().unwrap();
     run.fails(1, &[&pid, "CAP_PERFMON"]);
-}
-
-/// Runs burnmark as nobody, without capabilities.
-fn unprivileged(folder: &Path, args: &[&str]) -> crate::support::Run {
-    let copy = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir();
-    let copy = copy.expect("a temporary folder");
-    let copied = copy.path().join("burnmark");
-    std::fs::copy(program(), &copied).expect("there is room for a copy");
-    let output = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"])
-        .arg(&copied)
-        .args(args)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .expect("setpriv is there");
-    crate::support::Run {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
 }
 
 #[test]
@@ -297,26 +238,4 @@ fn time_that_timers_of_threads_miss_is_told() {
         let sees_kernel = !run.stdout.contains("time in the kernel is not sampled");
         assert_eq!(run.stdout.contains("of CPU time were sampled"), missed && sees_kernel, "{}", run.stdout);
     }
-}
-
-fn start_recorder(folder: &Path, pid: &str, output: &str) -> Child {
-    let child = Command::new(program())
-        .args(["record", "-p", pid, "-o", output])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("burnmark starts");
-    let started = Instant::now();
-    while !folder.join(format!("{output}.spool")).exists() {
-        assert!(started.elapsed() < Duration::from_secs(20), "the recorder starts");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child
-}
-
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
-    assert!(status.expect("kill is there").success());
 }

@@ -72,6 +72,16 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A seccomp filter refuses the system call.
+    #[error(
+        "not permitted to open any perf event ({source}): a seccomp filter, as containers have, refuses perf_event_open. \
+         Run burnmark outside the container (-p takes processes of containers too), or start the container with \
+         --cap-add PERFMON and a seccomp profile that allows perf_event_open (docker run --security-opt seccomp=FILE)"
+    )]
+    Seccomp {
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The kernel has no perf events.
     #[error("this kernel has no perf events ({0}): it needs CONFIG_PERF_EVENTS")]
     NotSupported(#[source] io::Error),
@@ -138,6 +148,24 @@ fn exec_reason(source: &io::Error) -> String {
         Some(libc::ENOEXEC) => "not a program of this machine, nor a script with a `#!` line".into(),
         _ => source.to_string(),
     }
+}
+
+/// The error for a refusal of any event at all.
+pub(super) fn not_permitted(source: io::Error) -> Error {
+    let paranoid = paranoid();
+    // What the setting permits, and root anyway, can only have been refused by a filter.
+    let is_permitted = paranoid.parse::<i32>().is_ok_and(|level| level <= 2) || super::sys::effective_uid() == 0;
+    if is_permitted && has_seccomp_filter() {
+        Error::Seccomp { source }
+    } else {
+        Error::NotPermitted { paranoid, source }
+    }
+}
+
+/// Whether this process runs under a seccomp filter (mode 2 in proc_pid_status(5)).
+fn has_seccomp_filter() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("Seccomp:")).is_some_and(|mode| mode.trim() == "2")
 }
 
 /// The setting of `kernel.perf_event_paranoid`, for messages.

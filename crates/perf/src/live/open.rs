@@ -164,11 +164,13 @@ pub(super) fn choose(options: &Options, cpu: i32) -> Result<Choice, Error> {
             }
         }
     }
-    let paranoid = error::paranoid();
     match (denied, failed) {
-        (Some((Binding::Cpu, _)), _) => Err(Error::CpuNotPermitted { paranoid }),
+        (Some((Binding::Cpu, source)), _) => Err(match error::not_permitted(source) {
+            Error::NotPermitted { paranoid, .. } => Error::CpuNotPermitted { paranoid },
+            other => other,
+        }),
         (_, Some(source)) if options.event.is_some() => Err(Error::EventMissing { event: events[0].name(), source }),
-        (Some((_, source)), _) => Err(Error::NotPermitted { paranoid, source }),
+        (Some((_, source)), _) => Err(error::not_permitted(source)),
         (None, Some(source)) => Err(Error::NotSupported(source)),
         (None, None) => Err(Error::NoTarget),
     }
@@ -229,8 +231,12 @@ fn is_missing(error: &io::Error) -> bool {
 /// The error for a refusal that has nothing to do with the target.
 pub(super) fn refusal(source: io::Error) -> Error {
     match source.raw_os_error() {
-        Some(libc::ENOSYS) => Error::NotSupported(source),
-        Some(libc::EACCES | libc::EPERM) => Error::NotPermitted { paranoid: error::paranoid(), source },
+        Some(libc::ENOSYS) => match error::not_permitted(source) {
+            // Newer container runtimes answer as a kernel without the call.
+            Error::NotPermitted { source, .. } => Error::NotSupported(source),
+            other => other,
+        },
+        Some(libc::EACCES | libc::EPERM) => error::not_permitted(source),
         Some(libc::EMFILE | libc::ENFILE) => {
             let limit = sys::raise_file_limit().unwrap_or(0);
             Error::TooManyFiles { limit, needed: limit + 1 }
