@@ -4,17 +4,18 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use addr2line::Context;
+use addr2line::{Context, LookupContinuation, LookupResult};
 use foldhash::fast::RandomState;
 use gimli::{EndianSlice, RunTimeEndian};
 use object::{Object, ObjectSection};
 
 use super::demangle::Demangler;
 use super::elf::Elf;
+use super::split::{Split, SplitUnit};
 use super::units::Units;
 
 /// Debug information that would take more memory than this when decompressed is not read.
-const MOST_DECOMPRESSED: u64 = 8 << 30;
+pub(super) const MOST_DECOMPRESSED: u64 = 8 << 30;
 
 /// No compression of real debug information comes near this factor, which is that of deflate at its best.
 const MOST_COMPRESSION: u64 = 1032;
@@ -42,20 +43,25 @@ impl<'a> Sections<'a> {
         let mut sections = gimli::DwarfSections::load(load).ok()?;
         // The table of addresses is often incomplete, and what the units themselves tell is what [`Units`] has checked.
         sections.debug_aranges = Cow::Borrowed(&[][..]).into();
-        let endian = if elf.file.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
+        let endian = elf.endian();
         let units = guarded(|| Units::parse(&sections.borrow(|section| EndianSlice::new(section, endian))))?;
         Some(Self { sections, endian, units })
     }
 
+    /// The units at these addresses that are in files of their own.
+    pub(super) fn split(&self, addresses: impl Iterator<Item = u64>) -> Vec<SplitUnit> {
+        self.units.split(&self.sections.borrow(|section| EndianSlice::new(section, self.endian)), addresses)
+    }
+
     /// A lookup of its own for each thread: it caches what it parses. `None` if the information is damaged.
-    pub(super) fn lookup(&self) -> Option<Lookup<'_>> {
+    pub(super) fn lookup<'s>(&'s self, split: &'s Split<'a>) -> Option<Lookup<'s>> {
         let dwarf = Arc::new(self.sections.borrow(|section| EndianSlice::new(section, self.endian)));
         let context = guarded(|| Context::from_arc_dwarf(dwarf.clone()).ok())?;
-        Some(Lookup { context, dwarf, units: &self.units, files: HashMap::default() })
+        Some(Lookup { context, dwarf, units: &self.units, split, endian: self.endian, files: HashMap::default() })
     }
 }
 
-fn section<'a>(elf: &Elf<'a>, name: &str, budget: &mut u64) -> Option<Cow<'a, [u8]>> {
+pub(super) fn section<'a>(elf: &Elf<'a>, name: &str, budget: &mut u64) -> Option<Cow<'a, [u8]>> {
     let section = elf.file.section_by_name(name)?;
     let compressed = section.compressed_file_range().ok()?;
     if compressed.format != object::CompressionFormat::None {
@@ -84,25 +90,38 @@ pub(super) struct Lookup<'a> {
     context: Context<Slice<'a>>,
     dwarf: Arc<gimli::Dwarf<Slice<'a>>>,
     units: &'a Units,
+    split: &'a Split<'a>,
+    endian: RunTimeEndian,
     files: HashMap<Box<str>, Arc<str>, RandomState>,
 }
 
 impl<'a> Lookup<'a> {
     /// The functions at a virtual address, innermost first; empty if nothing is known or it is damaged.
     pub(super) fn find(&mut self, address: u64) -> Vec<DebugFunction<'a>> {
-        let Self { context, dwarf, units, files } = self;
-        let find = || if units.are_fit(dwarf, address) { find(context, files, address) } else { None };
+        let Self { context, dwarf, units, split, endian, files } = self;
+        let find = || {
+            if !units.are_fit(dwarf, address) {
+                return None;
+            }
+            let mut found = context.find_frames(address);
+            let frames = loop {
+                match found {
+                    LookupResult::Output(frames) => break frames.ok()?,
+                    LookupResult::Load { load, continuation } => {
+                        found = continuation.resume(split.get(load.dwo_id, &load.parent, *endian).map(Arc::new));
+                    }
+                }
+            };
+            collect(frames, files)
+        };
         guarded(find).unwrap_or_default()
     }
 }
 
-fn find<'a>(
-    context: &Context<Slice<'a>>,
+fn collect<'a>(
+    mut frames: addr2line::FrameIter<'_, Slice<'a>>,
     files: &mut HashMap<Box<str>, Arc<str>, RandomState>,
-    address: u64,
 ) -> Option<Vec<DebugFunction<'a>>> {
-    // Split debug information (.dwo, .dwp) would be loaded here; without it there is the skeleton's line at best.
-    let mut frames = context.find_frames(address).skip_all_loads().ok()?;
     let mut found = Vec::new();
     while found.len() < MOST_INLINED {
         let Ok(Some(frame)) = frames.next() else { break };

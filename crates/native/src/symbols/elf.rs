@@ -1,5 +1,6 @@
 //! What is needed of an ELF file besides its debug information.
 
+use gimli::RunTimeEndian;
 use object::elf;
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionFlags, SegmentFlags};
 
@@ -42,6 +43,10 @@ impl<'a> Elf<'a> {
         });
         let segments = Segments(loads.collect());
         Some(Self { file, segments })
+    }
+
+    pub(crate) fn endian(&self) -> RunTimeEndian {
+        if self.file.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big }
     }
 
     pub(crate) fn build_id(&self) -> Option<&'a [u8]> {

@@ -5,8 +5,10 @@ mod demangle;
 mod elf;
 mod files;
 mod kallsyms;
+mod mini;
 mod module;
 mod plt;
+mod split;
 mod starts;
 mod table;
 mod units;
@@ -53,6 +55,13 @@ pub(crate) struct Request {
     /// As in the recording's frame.
     pub(crate) address: u64,
     pub(crate) is_return: bool,
+}
+
+impl Request {
+    /// Within the instruction that was running: a call is just before what it returns to.
+    pub(crate) fn address_in_code(self) -> u64 {
+        self.address.wrapping_sub(self.is_return.into())
+    }
 }
 
 #[cfg(test)]

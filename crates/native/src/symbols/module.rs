@@ -10,9 +10,10 @@ use super::debug::{self, Lookup, Sections};
 use super::demangle::{Demangler, Name, is_mangled};
 use super::elf::Elf;
 use super::files::FileFinder;
+use super::split::{self, Split};
 use super::starts::Starts;
 use super::table::{Symbol, SymbolTable};
-use super::{Located, Named, Request};
+use super::{Located, Named, Request, mini};
 use crate::finish::Progress;
 use crate::modules::{ModuleFile, Modules, NoFile};
 use crate::recording::ModuleRow;
@@ -102,6 +103,14 @@ fn with_image(module: &ModuleRow, file: &ModuleFile, requests: &[Request], wante
     if symbols.is_empty() {
         symbols = debug_elf.as_ref().map(Elf::symbols).unwrap_or_default();
     }
+    let mini = if symbols.is_empty() { mini::unpack(&elf) } else { None };
+    if let Some(mini) = mini.as_deref().and_then(Elf::parse) {
+        symbols = mini.symbols();
+        // What is exported is left out there.
+        if !symbols.is_empty() {
+            symbols.extend(elf.dynamic_symbols());
+        }
+    }
     let exported = symbols.is_empty();
     if exported {
         symbols = elf.dynamic_symbols();
@@ -112,7 +121,11 @@ fn with_image(module: &ModuleRow, file: &ModuleFile, requests: &[Request], wante
         (true, true) => SymbolState::Stripped,
     };
     let table = elf.table(symbols);
-    let image = Image { bytes, starts: Starts::of(&elf, &table), table, elf, sections };
+    let addresses = requests.iter().filter_map(|request| elf.address_of_offset(request.address_in_code()));
+    let split = sections.as_ref().map(|sections| sections.split(addresses)).unwrap_or_default();
+    let split = split::open(&split, module, wanted.modules.finder());
+    let split = Split::load(&split);
+    let image = Image { bytes, starts: Starts::of(&elf, &table), table, elf, sections, split: &split };
     let located = image.locate_all(requests, wanted);
     let build_id = image.elf.build_id().unwrap_or(&module.build_id).to_vec();
     Some(Symbolized { located, build_id, is_virtual: true, file: Some(file.path().into()), state })
@@ -141,6 +154,7 @@ struct Image<'a> {
     elf: Elf<'a>,
     table: SymbolTable<'a>,
     sections: Option<Sections<'a>>,
+    split: &'a Split<'a>,
     starts: Option<Starts<'a>>,
 }
 
@@ -155,7 +169,7 @@ impl Image<'_> {
             .map(|chunk| {
                 let mut worker = Worker {
                     image: self,
-                    lookup: self.sections.as_ref().and_then(Sections::lookup),
+                    lookup: self.sections.as_ref().and_then(|sections| sections.lookup(self.split)),
                     demangler: Demangler::default(),
                 };
                 let located = chunk.iter().map(|index| {
@@ -193,7 +207,7 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn locate(&mut self, request: Request, inlines: bool) -> Located {
         let back = u64::from(request.is_return);
-        let Some(before) = self.image.elf.address_of_offset(request.address.wrapping_sub(back)) else {
+        let Some(before) = self.image.elf.address_of_offset(request.address_in_code()) else {
             return Located { address: request.address, ..Located::default() };
         };
         let address = before.wrapping_add(back);

@@ -3,6 +3,8 @@
 mod hostile;
 mod kernel;
 mod layouts;
+mod packed;
+mod places;
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;

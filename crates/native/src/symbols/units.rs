@@ -8,6 +8,9 @@ use std::sync::OnceLock;
 
 use gimli::{Reader, Unit};
 
+use super::debug::guarded;
+use super::split::SplitUnit;
+
 /// Deepest nesting of entries in a unit. Compilers stay below 100.
 const DEEPEST: isize = 2000;
 
@@ -22,12 +25,14 @@ pub(super) struct Units {
     anywhere: Vec<usize>,
     /// Offset of each unit's header, and whether the unit is fit to be read.
     units: Vec<(gimli::DebugInfoOffset, OnceLock<bool>)>,
+    /// Whether any unit keeps its information in another file.
+    any_split: bool,
 }
 
 impl Units {
     /// Reads the headers of all units. `None` if they are damaged.
     pub(super) fn parse<R: Reader<Offset = usize>>(dwarf: &gimli::Dwarf<R>) -> Option<Self> {
-        let mut index = Self { ranges: Vec::new(), anywhere: Vec::new(), units: Vec::new() };
+        let mut index = Self { ranges: Vec::new(), anywhere: Vec::new(), units: Vec::new(), any_split: false };
         let mut headers = dwarf.units();
         // addr2line goes no further than the first damaged header either, and units it can't read it leaves out.
         while let Ok(Some(header)) = headers.next() {
@@ -35,6 +40,7 @@ impl Units {
             let Ok(unit) = dwarf.unit(header) else { continue };
             let number = index.units.len();
             index.units.push((offset, OnceLock::new()));
+            index.any_split |= unit.dwo_id.is_some();
             if !index.add_ranges(dwarf, &unit, number)? && unit.line_program.is_some() {
                 index.anywhere.push(number);
             }
@@ -71,6 +77,16 @@ impl Units {
 
     /// Whether all units that the address may lie in are fit to be read.
     pub(super) fn are_fit<R: Reader<Offset = usize>>(&self, dwarf: &gimli::Dwarf<R>, address: u64) -> bool {
+        let Some(covering) = self.covering(address) else { return false };
+        covering.into_iter().all(|unit| {
+            let (offset, fit) = &self.units[unit];
+            let is_fit = || is_fit(dwarf, &dwarf.unit(dwarf.debug_info.header_from_offset(*offset)?)?);
+            *fit.get_or_init(|| is_fit().unwrap_or(false))
+        })
+    }
+
+    /// The units that an address may lie in; `None` if they are too many.
+    fn covering(&self, address: u64) -> Option<Vec<usize>> {
         let after = self.ranges.partition_point(|range| range.0 <= address);
         let mut covering = self.anywhere.clone();
         for (steps, range) in self.ranges[..after].iter().rev().enumerate() {
@@ -82,14 +98,39 @@ impl Units {
             }
             // Far more overlapping ranges than any linker leaves.
             if steps > 100_000 || covering.len() > self.anywhere.len() + MOST_UNITS {
-                return false;
+                return None;
             }
         }
-        covering.into_iter().all(|unit| {
-            let (offset, fit) = &self.units[unit];
-            *fit.get_or_init(|| is_fit(dwarf, *offset).unwrap_or(false))
-        })
+        Some(covering)
     }
+
+    /// The units of these addresses that keep their information in files of their own.
+    pub(super) fn split<R: Reader<Offset = usize>>(
+        &self,
+        dwarf: &gimli::Dwarf<R>,
+        addresses: impl Iterator<Item = u64>,
+    ) -> Vec<SplitUnit> {
+        if !self.any_split {
+            return Vec::new();
+        }
+        let mut units: Vec<usize> = addresses.filter_map(|address| self.covering(address)).flatten().collect();
+        units.sort_unstable();
+        units.dedup();
+        units.into_iter().filter_map(|unit| guarded(|| split_unit(dwarf, self.units[unit].0))).collect()
+    }
+}
+
+fn split_unit<R: Reader<Offset = usize>>(dwarf: &gimli::Dwarf<R>, offset: gimli::DebugInfoOffset) -> Option<SplitUnit> {
+    let unit = dwarf.unit(dwarf.debug_info.header_from_offset(offset).ok()?).ok()?;
+    let id = unit.dwo_id?.0;
+    let name = dwarf.attr_string(&unit, unit.dwo_name().ok()??).ok()?;
+    let bytes = |text: &R| text.to_slice().map(|text| text.into_owned()).unwrap_or_default();
+    Some(SplitUnit {
+        id,
+        skeleton: offset,
+        folder: unit.comp_dir.as_ref().map(bytes).unwrap_or_default(),
+        name: bytes(&name),
+    })
 }
 
 /// Ranges of units in a file. Chromium has fewer than a million.
@@ -97,8 +138,7 @@ const MOST_RANGES: usize = 1 << 24;
 
 /// Walks a unit: its entries nest as far as compilers nest them, and the lists of ranges it names are no longer together
 /// than the sections they are in (with some sharing).
-fn is_fit<R: Reader<Offset = usize>>(dwarf: &gimli::Dwarf<R>, offset: gimli::DebugInfoOffset) -> gimli::Result<bool> {
-    let unit = dwarf.unit(dwarf.debug_info.header_from_offset(offset)?)?;
+pub(super) fn is_fit<R: Reader<Offset = usize>>(dwarf: &gimli::Dwarf<R>, unit: &Unit<R>) -> gimli::Result<bool> {
     let mut budget = MOST_RANGES_SHARED;
     let mut entries = unit.entries_raw(None)?;
     while !entries.is_empty() {
@@ -115,8 +155,8 @@ fn is_fit<R: Reader<Offset = usize>>(dwarf: &gimli::Dwarf<R>, offset: gimli::Deb
             if attribute.name() != gimli::DW_AT_ranges {
                 continue;
             }
-            let Some(list) = dwarf.attr_ranges_offset(&unit, attribute.value())? else { continue };
-            let mut ranges = dwarf.ranges(&unit, list)?;
+            let Some(list) = dwarf.attr_ranges_offset(unit, attribute.value())? else { continue };
+            let mut ranges = dwarf.raw_ranges(unit, list)?;
             while ranges.next()?.is_some() {
                 budget -= 1;
                 if budget == 0 {

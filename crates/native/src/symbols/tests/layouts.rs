@@ -141,7 +141,7 @@ fn stubs_of_the_linkage_table_agree_with_objdump() {
 }
 
 /// Runs a tool that must succeed.
-fn sh(tool: &str, arguments: &[&str]) {
+pub(super) fn sh(tool: &str, arguments: &[&str]) {
     let output = Command::new(tool).args(arguments).output().unwrap();
     assert!(output.status.success(), "{tool} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
