@@ -199,7 +199,8 @@ fn look_up_kernel(recording: &Recording, finder: &FileFinder, looked: &mut Looke
     for (index, frame) in recording.frames.iter().enumerate().filter(|(_, frame)| is_kernel(frame.module)) {
         let Some(found) = kallsyms.find(frame.address) else { continue };
         let name = demangle(found.name);
-        looked.located[index].functions = vec![crate::symbols::Named { name, file: None, line: 0, column: 0 }];
+        looked.located[index].functions =
+            vec![crate::symbols::Named { name, file: None, line: 0, column: 0, start_line: 0 }];
         let next = looked.kernel_modules.len() as u32;
         let module = *indices.entry(found.module.into()).or_insert(next);
         if module == next {
@@ -330,7 +331,7 @@ impl<'a> Builder<'a> {
                 name: strings.intern(&named.name.shown),
                 system_name: named.name.system.as_deref().map(|name| strings.intern(name)),
                 file: named.file.as_deref().map(|file| strings.intern(&self.paths.tidy(file))),
-                start_line: 0,
+                start_line: named.start_line,
             };
             let function = Some(self.profile.functions.intern(function));
             let frame =

@@ -4,17 +4,22 @@
 //! mount namespace that the file is to be seen in. What is kept is a memory map, which holds no descriptor and lives on
 //! when the file is deleted.
 
+mod jit_files;
+mod roots;
+
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use memmap2::Mmap;
 
 use crate::recording::{CodeKind, ModuleRow};
-use crate::symbols::{Candidate, Elf, FileFinder, vdso_image};
+use crate::symbols::{Candidate, Elf, FileFinder, JitMap, bare, below, vdso_image};
+use jit_files::JitFiles;
+use roots::Roots;
 
 /// Files that are kept open at once; a process may have 65,530 memory maps. More are opened again at the end.
 const MOST_KEPT: usize = 16_384;
@@ -77,6 +82,8 @@ pub(crate) struct Task {
 pub struct Modules {
     finder: FileFinder,
     slots: Mutex<HashMap<u32, Slot, RandomState>>,
+    roots: Mutex<Roots>,
+    jit: Mutex<JitFiles>,
 }
 
 #[derive(Clone, Debug)]
@@ -88,7 +95,7 @@ enum Slot {
 impl Modules {
     /// No file is opened yet.
     pub fn new(finder: FileFinder) -> Self {
-        Self { finder, slots: Mutex::default() }
+        Self { finder, slots: Mutex::default(), roots: Mutex::default(), jit: Mutex::default() }
     }
 
     /// Where files are looked for.
@@ -99,7 +106,7 @@ impl Modules {
     /// The file of the module with this index, checked to be the one that was mapped. `task` has it mapped, too, if that
     /// is known. A file that could not be opened is tried again, as long as that may help.
     pub(crate) fn open(&self, index: u32, module: &ModuleRow, task: Option<Task>) -> Result<Arc<ModuleFile>, NoFile> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = locked(&self.slots);
         let tries = match slots.get(&index) {
             Some(Slot::Open(file)) => return Ok(file.clone()),
             Some(Slot::Failed { why, tries }) if *tries >= MOST_TRIES => return Err(why.clone()),
@@ -119,6 +126,35 @@ impl Modules {
                 Err(why)
             }
         }
+    }
+
+    /// A process runs: what it sees is held, so that its files can be opened when it is gone. `again` after an exec.
+    pub(crate) fn note(&self, task: Task, again: bool) {
+        if self.finder.may_run() {
+            locked(&self.roots).note(task.pid, task.tid, again);
+        }
+    }
+
+    /// A process was forked.
+    pub(crate) fn forked(&self, child: i32, parent: i32) {
+        if self.finder.may_run() {
+            locked(&self.roots).forked(child, parent);
+        }
+    }
+
+    /// Holds the map of a process's run-time code open, if there is one by now; `time` is the sample's. Returns whether
+    /// there is nothing more to be done.
+    pub(crate) fn hold_jit(&self, task: Task, time: u64) -> bool {
+        !self.finder.may_run() || {
+            let root = locked(&self.roots).path(task.pid);
+            locked(&self.jit).hold(task, time, root.as_deref())
+        }
+    }
+
+    /// The map of a process's run-time code.
+    pub(crate) fn jit(&self, pid: i32) -> Option<JitMap> {
+        let root = locked(&self.roots).path(pid);
+        locked(&self.jit).read(pid, &self.finder, root.as_deref())
     }
 
     fn look(&self, module: &ModuleRow, task: Option<Task>) -> Result<ModuleFile, NoFile> {
@@ -141,6 +177,12 @@ impl Modules {
             let theirs = self.finder.candidates(&theirs, Some(task.tid));
             candidates = theirs.into_iter().chain(candidates).collect();
         }
+        let held = |pid: i32| locked(&self.roots).path(pid).map(|root| below(&root, bare(&module.path)));
+        let tasks = [Some(module.pid), task.map(|task| task.pid)];
+        let held = tasks.into_iter().flatten().filter_map(held).map(Candidate::by_name);
+        // Before what our own tree has under that path: it is another file.
+        let own = candidates.pop();
+        candidates.extend(held.chain(own));
         let mut reason = None;
         for candidate in candidates {
             match check(module, candidate) {
@@ -151,6 +193,10 @@ impl Modules {
         }
         Err(reason.unwrap_or(NoFile::NotFound))
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Opens a file, if it is the module's.

@@ -249,6 +249,9 @@ impl Recorder {
     /// that of just before reading. Records from before or after may already be in, or follow.
     pub fn load(&mut self, process: &ProcessMaps, time: u64) {
         let pid = process.pid;
+        if let Some(modules) = &self.modules {
+            modules.note(Task { pid, tid: pid }, false);
+        }
         let regions: Vec<Region> = parse_maps(&process.maps).map(|mapping| self.region(pid, &mapping, true)).collect();
         self.spaces.load(pid, &regions, time);
         for (tid, name) in &process.threads {
@@ -283,6 +286,9 @@ impl Recorder {
             Event::Name { pid, tid, name, exec, time } => {
                 if exec {
                     self.spaces.exec(pid, time);
+                    if let Some(modules) = &self.modules {
+                        modules.note(Task { pid, tid }, true);
+                    }
                 }
                 self.name(pid, tid, name, exec, time);
                 self.tick(time);
@@ -377,10 +383,18 @@ impl Recorder {
             self.opened.resize(self.recording.modules.len(), false);
         }
         let index = module as usize;
-        if let Some(opened) = self.opened.get_mut(index).filter(|opened| !**opened) {
-            let task = Task { pid: sample.pid, tid: sample.tid };
+        if self.opened.get(index) == Some(&true) {
+            return;
+        }
+        let task = Task { pid: sample.pid, tid: sample.tid };
+        modules.note(task, false);
+        if self.recording.modules[index].kind == CodeKind::Anonymous {
+            // The module is of one process and its children, which write to one map.
+            let task = Task { pid: self.recording.modules[index].pid, ..task };
+            self.opened[index] = modules.hold_jit(task, sample.time);
+        } else {
             let open = modules.open(module, &self.recording.modules[index], Some(task));
-            *opened = !open.is_err_and(|why| why.may_pass());
+            self.opened[index] = !open.is_err_and(|why| why.may_pass());
         }
     }
 
@@ -467,6 +481,9 @@ impl Recorder {
             return;
         }
         self.spaces.fork(pid, parent_pid, time);
+        if let Some(modules) = &self.modules {
+            modules.forked(pid, parent_pid);
+        }
         let name = self.processes.get(&parent_pid).map(|parent| parent.name.clone()).unwrap_or_default();
         let process = self.processes.entry(pid).or_default();
         if process.name_time < time {

@@ -153,5 +153,5 @@ pub(crate) fn guarded<T>(read: impl FnOnce() -> Option<T>) -> Option<T> {
 /// Puts names in, as people write them.
 pub(super) fn named(function: DebugFunction<'_>, fallback: &[u8], demangler: &mut Demangler) -> super::Named {
     let name = demangler.name(function.name.as_deref().unwrap_or(fallback));
-    super::Named { name, file: function.file, line: function.line, column: function.column }
+    super::Named { name, file: function.file, line: function.line, column: function.column, start_line: 0 }
 }

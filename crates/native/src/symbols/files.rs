@@ -64,12 +64,14 @@ pub(crate) struct Candidate {
     pub(crate) by_build_id: bool,
 }
 
-fn by_name(path: PathBuf) -> Candidate {
-    Candidate { path, exact: false, by_build_id: false }
-}
+impl Candidate {
+    pub(crate) fn by_name(path: PathBuf) -> Self {
+        Self { path, exact: false, by_build_id: false }
+    }
 
-fn by_build_id(path: PathBuf) -> Candidate {
-    Candidate { path, exact: false, by_build_id: true }
+    fn by_build_id(path: PathBuf) -> Self {
+        Self { path, exact: false, by_build_id: true }
+    }
 }
 
 /// The folder of system-wide debug files.
@@ -82,9 +84,9 @@ impl FileFinder {
         let path = Path::new(OsStr::from_bytes(&module.path));
         let named = bare(&module.path);
         match self {
-            Self::ThisMachine => running(module, tid).into_iter().chain([by_name(named.into())]).collect(),
-            Self::Root(root) => vec![by_name(below(root, named))],
-            Self::Only(files) => files.get(path).cloned().map(by_name).into_iter().collect(),
+            Self::ThisMachine => running(module, tid).into_iter().chain([Candidate::by_name(named.into())]).collect(),
+            Self::Root(root) => vec![Candidate::by_name(below(root, named))],
+            Self::Only(files) => files.get(path).cloned().map(Candidate::by_name).into_iter().collect(),
             Self::Places(places) => places.candidates(module, tid),
         }
     }
@@ -132,6 +134,25 @@ impl FileFinder {
                 given.chain(roots).chain((places.own != OwnFiles::No).then(|| DEBUG.into())).collect()
             }
         }
+    }
+
+    /// Roots of the recorded machine's files.
+    pub(crate) fn roots(&self) -> Vec<PathBuf> {
+        match self {
+            Self::ThisMachine => vec!["/".into()],
+            Self::Root(root) => vec![root.clone()],
+            Self::Only(_) => Vec::new(),
+            Self::Places(places) => {
+                let own = (places.own != OwnFiles::No).then(|| "/".into());
+                places.roots.iter().cloned().chain(own).collect()
+            }
+        }
+    }
+
+    /// The map of a process's run-time code, where one is given.
+    pub(crate) fn jit_map(&self, pid: i32) -> Option<PathBuf> {
+        let Self::Only(files) = self else { return None };
+        files.get(Path::new(&format!("/tmp/perf-{pid}.map"))).cloned()
     }
 
     /// Whether addresses and pids may still mean here what they meant when it was recorded.
@@ -197,21 +218,21 @@ impl Places {
         let named = bare(&module.path);
         let mut found = Vec::new();
         let what = if module.kind == CodeKind::Vdso { "vdso" } else { "elf" };
-        found.extend(self.cached(&module.build_id, what).map(by_build_id));
+        found.extend(self.cached(&module.build_id, what).map(Candidate::by_build_id));
         if let Some(id) = BuildIdPath::new(&module.build_id) {
             let folders = self.debug_folders.iter().chain(&self.roots).map(|folder| folder.join(id.folder()));
-            found.extend(folders.map(by_build_id));
+            found.extend(folders.map(Candidate::by_build_id));
         }
-        found.extend(self.roots.iter().map(|root| by_name(below(root, named))));
+        found.extend(self.roots.iter().map(|root| Candidate::by_name(below(root, named))));
         for folder in &self.debug_folders {
-            found.push(by_name(below(folder, named)));
-            found.extend(named.file_name().map(|name| by_name(folder.join(name))));
+            found.push(Candidate::by_name(below(folder, named)));
+            found.extend(named.file_name().map(|name| Candidate::by_name(folder.join(name))));
         }
         if self.own == OwnFiles::Running {
             found.extend(running(module, tid));
         }
         if self.own != OwnFiles::No {
-            found.push(by_name(named.into()));
+            found.push(Candidate::by_name(named.into()));
         }
         found
     }
@@ -267,7 +288,10 @@ fn running(module: &ModuleRow, tid: Option<i32>) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = links.map(|path| Candidate { path, exact: true, by_build_id: false }).collect();
     let threads = tid.filter(|tid| *tid != module.pid).map(|tid| process.join(format!("task/{tid}/root")));
     found.extend(
-        [process.join("root")].into_iter().chain(threads).map(|root| by_name(below(&root, bare(&module.path)))),
+        [process.join("root")]
+            .into_iter()
+            .chain(threads)
+            .map(|root| Candidate::by_name(below(&root, bare(&module.path)))),
     );
     found
 }

@@ -4,6 +4,7 @@ mod debug;
 mod demangle;
 mod elf;
 mod files;
+mod jit;
 mod kallsyms;
 mod mini;
 mod module;
@@ -19,8 +20,9 @@ use std::sync::Arc;
 pub(crate) use debug::guarded;
 pub(crate) use demangle::demangle;
 pub(crate) use elf::{Elf, Segments};
-pub(crate) use files::Candidate;
+pub(crate) use files::{Candidate, bare, below};
 pub use files::{FileFinder, OwnFiles, Places};
+pub(crate) use jit::JitMap;
 pub(crate) use kallsyms::{Kallsyms, NoKernelSymbols};
 pub use module::SymbolState;
 pub(crate) use module::{Symbolized, Wanted, symbolize};
@@ -35,6 +37,8 @@ pub(crate) struct Named {
     pub(crate) line: u32,
     /// From 1; 0 if not known.
     pub(crate) column: u32,
+    /// Where the function starts, from 1; 0 if not known.
+    pub(crate) start_line: u32,
 }
 
 /// What is known of an address.

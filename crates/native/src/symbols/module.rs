@@ -13,10 +13,10 @@ use super::files::FileFinder;
 use super::split::{self, Split};
 use super::starts::Starts;
 use super::table::{Symbol, SymbolTable};
-use super::{Located, Named, Request, mini};
+use super::{JitMap, Located, Named, Request, mini};
 use crate::finish::Progress;
 use crate::modules::{ModuleFile, Modules, NoFile};
-use crate::recording::ModuleRow;
+use crate::recording::{CodeKind, ModuleRow};
 
 /// Addresses that one thread looks up at least: each parses the headers of all units anew.
 const CHUNK: usize = 2048;
@@ -29,6 +29,11 @@ pub enum SymbolState {
     Full,
     /// Only what it exports: it is stripped.
     Exported,
+    /// Those that a JIT compiler wrote down.
+    JitMap {
+        /// Lines of its map that make no sense.
+        skipped: u64,
+    },
     /// None: it is stripped, and exports nothing.
     Stripped,
     /// None: its file makes no sense.
@@ -42,6 +47,8 @@ impl std::fmt::Display for SymbolState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Full => f.write_str("some addresses lie in no symbol"),
+            Self::JitMap { skipped: 0 } => f.write_str("the compiler's map has no function there"),
+            Self::JitMap { skipped } => write!(f, "the compiler's map has no function there, and {skipped} bad lines"),
             Self::Exported => f.write_str("the file is stripped to what it exports; install its debug symbols"),
             Self::Stripped => f.write_str("the file is stripped; install its debug symbols"),
             Self::Damaged => f.write_str("the file is damaged"),
@@ -80,11 +87,29 @@ pub(crate) fn symbolize(index: u32, module: &ModuleRow, requests: &[Request], wa
         let build_id = module.build_id.to_vec();
         Symbolized { located: located.collect(), build_id, is_virtual: false, file: None, state: why }
     };
+    if module.kind == CodeKind::Anonymous {
+        return match wanted.modules.jit(module.pid) {
+            Some(map) => by_jit_map(&map, requests, wanted),
+            None => missing(SymbolState::NoFile(NoFile::MadeAtRunTime)),
+        };
+    }
     match wanted.modules.open(index, module, None) {
         Ok(file) => debug::guarded(|| with_image(module, &file, requests, wanted))
             .unwrap_or_else(|| missing(SymbolState::Damaged)),
         Err(why) => missing(SymbolState::NoFile(why)),
     }
+}
+
+/// Names code that was made at run time.
+fn by_jit_map(map: &JitMap, requests: &[Request], wanted: Wanted<'_>) -> Symbolized {
+    let located = requests.iter().map(|request| {
+        let functions = map.find(request.address_in_code()).into_iter().collect();
+        Located { address: request.address, functions, starts_thread: false }
+    });
+    let located = located.collect();
+    wanted.progress.add_done(requests.len());
+    let state = SymbolState::JitMap { skipped: map.skipped() };
+    Symbolized { located, build_id: Vec::new(), is_virtual: false, file: None, state }
 }
 
 fn with_image(module: &ModuleRow, file: &ModuleFile, requests: &[Request], wanted: Wanted<'_>) -> Option<Symbolized> {
@@ -244,7 +269,7 @@ impl Worker<'_> {
             let system = name.system.map(|system| format!("{system}@plt").into());
             name = Name { shown: format!("{}@plt", name.shown).into(), system };
         }
-        Named { name, file: None, line: 0, column: 0 }
+        Named { name, file: None, line: 0, column: 0, start_line: 0 }
     }
 
     /// A handler returns to the trampoline's first instruction; nothing called it from before.
