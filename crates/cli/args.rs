@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Say what is in a profile
     Info(InfoArgs),
+    /// Look up names for a profile whose modules had no symbols where it was recorded
+    Symbolize(SymbolizeArgs),
     /// Record a small workload of burnmark's own, to see what you get
     Demo(DemoArgs),
     /// Print a completion script for a shell
@@ -277,6 +279,38 @@ pub(crate) struct InfoArgs {
 
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Files are looked for in perf's cache (~/.debug), below --debug-dir and --symfs, and on this machine;
+they are used if their build-id is the recorded one. Without a recorded build-id the first file of the name is used.
+
+Examples:
+  burnmark symbolize burnmark.pb.gz -o named.pb.gz                      after installing debug symbols
+  burnmark symbolize prod.pb.gz --debug-dir ./build -o named.pb.gz      unstripped programs, or .debug files
+  burnmark symbolize prod.pb.gz --symfs /srv/image/root -o named.pb.gz  a copy of the machine's files"
+)]
+pub(crate) struct SymbolizeArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// Folder with unstripped programs or debug files: laid out like /usr/lib/debug, or by name; several are searched in
+    /// order
+    #[arg(long, value_name = "DIR")]
+    pub(crate) debug_dir: Vec<PathBuf>,
+
+    /// Folder that stands for / of the recorded machine; several are searched in order
+    #[arg(long, value_name = "DIR")]
+    pub(crate) symfs: Vec<PathBuf>,
+
+    /// Where to write; the extension decides the format as in `convert`
+    #[arg(short, long, value_name = "OUT", required = true)]
+    pub(crate) output: PathBuf,
+
+    /// Keep full home paths of source files (else they are cut to ~)
+    #[arg(long)]
+    pub(crate) keep_paths: bool,
 }
 
 #[derive(Debug, Args)]

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Flame(args) => commands::flame::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Info(args) => commands::info::run(&args),
+        Command::Symbolize(args) => commands::symbolize::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
         Command::Completions(args) => commands::shell::completions(&args),
         Command::Man(args) => commands::shell::man(&args),

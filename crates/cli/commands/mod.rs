@@ -6,4 +6,5 @@ pub(crate) mod flame;
 pub(crate) mod info;
 pub(crate) mod record;
 pub(crate) mod shell;
+pub(crate) mod symbolize;
 pub(crate) mod top;

@@ -1,5 +1,6 @@
 //! From a raw recording to a profile.
 
+mod again;
 mod names;
 mod paths;
 mod values;
@@ -19,6 +20,7 @@ use crate::recording::{CodeKind, ModuleRow, NONE, Recording};
 use crate::symbols::{
     FileFinder, Kallsyms, Located, NoKernelSymbols, Request, SymbolState, Symbolized, Wanted, demangle, symbolize,
 };
+pub use again::resymbolize;
 use names::starts_thread;
 use paths::Paths;
 
@@ -90,12 +92,14 @@ pub struct ModuleReport {
 ///
 /// What can't be found is a warning, and listed per module; it never fails. `progress` counts addresses.
 pub fn finish(recording: &Recording, modules: &Modules, options: &SymbolOptions, progress: &Progress) -> Finished {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).stack_size(STACK).build();
-    let work = || {
+    with_threads(options, || {
         let symbols = look_up(recording, modules, options, progress);
         Builder::new(recording, symbols, options).build()
-    };
-    match pool {
+    })
+}
+
+fn with_threads<T: Send>(options: &SymbolOptions, work: impl FnOnce() -> T + Send) -> T {
+    match rayon::ThreadPoolBuilder::new().num_threads(options.threads).stack_size(STACK).build() {
         Ok(pool) => pool.install(work),
         // No more threads are to be had: this one does.
         Err(_) => work(),
@@ -139,7 +143,7 @@ fn look_up<'a>(recording: &'a Recording, files: &Modules, options: &SymbolOption
     order.retain(|index| recording.modules[*index].kind != CodeKind::Kernel);
     // Large ones first, so that the threads end together.
     order.sort_by_key(|index| std::cmp::Reverse(requests[*index].0.len()));
-    let wanted = Wanted { modules: files, inlines: options.inlines, progress };
+    let wanted = Wanted { modules: files, inlines: options.inlines, are_virtual: false, progress };
     let found: Vec<(usize, Symbolized)> = order
         .into_par_iter()
         .with_max_len(1)

@@ -46,7 +46,7 @@ mod unwind;
 
 pub use burnmark_perf::record::Mode;
 pub use error::Error;
-pub use finish::{Finished, ModuleReport, Progress, SymbolOptions, finish};
+pub use finish::{Finished, ModuleReport, Progress, SymbolOptions, finish, resymbolize};
 pub use modules::{Modules, NoFile};
 pub use procfs::{ProcessMaps, parse_maps};
 pub use recorder::{Event, FileId, Mapped, Recorder, SampleEvent};

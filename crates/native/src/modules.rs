@@ -128,6 +128,15 @@ impl Modules {
         }
     }
 
+    /// The debug file of a module whose own file isn't to be found.
+    pub(crate) fn open_debug_file_alone(&self, module: &ModuleRow) -> Option<Arc<ModuleFile>> {
+        let id = Some(&module.build_id[..]).filter(|id| !id.is_empty())?;
+        let files = self.finder.debug_files(module, Some(id), None);
+        let files = files.by_id.iter().filter_map(|path| Some(ModuleFile::open(path).ok()?.0));
+        let is_its = |file: &ModuleFile| Elf::parse(file.bytes()).and_then(|elf| elf.build_id()) == Some(id);
+        files.into_iter().find(is_its).map(Arc::new)
+    }
+
     /// A process runs: what it sees is held, so that its files can be opened when it is gone. `again` after an exec.
     pub(crate) fn note(&self, task: Task, again: bool) {
         if self.finder.may_run() {

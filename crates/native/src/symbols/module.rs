@@ -76,6 +76,8 @@ pub(crate) struct Symbolized {
 pub(crate) struct Wanted<'a> {
     pub(crate) modules: &'a Modules,
     pub(crate) inlines: bool,
+    /// Addresses are the modules' own; else they are offsets in their files.
+    pub(crate) are_virtual: bool,
     pub(crate) progress: &'a Progress,
 }
 
@@ -93,7 +95,12 @@ pub(crate) fn symbolize(index: u32, module: &ModuleRow, requests: &[Request], wa
             None => missing(SymbolState::NoFile(NoFile::MadeAtRunTime)),
         };
     }
-    match wanted.modules.open(index, module, None) {
+    let opened = wanted.modules.open(index, module, None).or_else(|why| {
+        // The debug file alone will do, where it needn't tell how the file is laid out.
+        let debug = if wanted.are_virtual { wanted.modules.open_debug_file_alone(module) } else { None };
+        debug.ok_or(why)
+    });
+    match opened {
         Ok(file) => debug::guarded(|| with_image(module, &file, requests, wanted))
             .unwrap_or_else(|| missing(SymbolState::Damaged)),
         Err(why) => missing(SymbolState::NoFile(why)),
@@ -146,7 +153,11 @@ fn with_image(module: &ModuleRow, file: &ModuleFile, requests: &[Request], wante
         (true, true) => SymbolState::Stripped,
     };
     let table = elf.table(symbols);
-    let addresses = requests.iter().filter_map(|request| elf.address_of_offset(request.address_in_code()));
+    let virtual_address = |request: &Request| match wanted.are_virtual {
+        true => Some(request.address_in_code()),
+        false => elf.address_of_offset(request.address_in_code()),
+    };
+    let addresses = requests.iter().filter_map(virtual_address);
     let split = sections.as_ref().map(|sections| sections.split(addresses)).unwrap_or_default();
     let split = split::open(&split, module, wanted.modules.finder());
     let split = Split::load(&split);
@@ -194,6 +205,7 @@ impl Image<'_> {
             .map(|chunk| {
                 let mut worker = Worker {
                     image: self,
+                    are_virtual: wanted.are_virtual,
                     lookup: self.sections.as_ref().and_then(|sections| sections.lookup(self.split)),
                     demangler: Demangler::default(),
                 };
@@ -225,6 +237,7 @@ impl Image<'_> {
 
 struct Worker<'a> {
     image: &'a Image<'a>,
+    are_virtual: bool,
     lookup: Option<Lookup<'a>>,
     demangler: Demangler,
 }
@@ -232,7 +245,9 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn locate(&mut self, request: Request, inlines: bool) -> Located {
         let back = u64::from(request.is_return);
-        let Some(before) = self.image.elf.address_of_offset(request.address_in_code()) else {
+        let asked = request.address_in_code();
+        let before = if self.are_virtual { Some(asked) } else { self.image.elf.address_of_offset(asked) };
+        let Some(before) = before else {
             return Located { address: request.address, ..Located::default() };
         };
         let address = before.wrapping_add(back);

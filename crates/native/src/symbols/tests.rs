@@ -92,7 +92,12 @@ fn row(path: &Path) -> ModuleRow {
 
 fn run(module: &ModuleRow, requests: &[Request]) -> Symbolized {
     let progress = Progress::default();
-    let wanted = Wanted { modules: &Modules::new(FileFinder::ThisMachine), inlines: true, progress: &progress };
+    let wanted = Wanted {
+        modules: &Modules::new(FileFinder::ThisMachine),
+        inlines: true,
+        are_virtual: false,
+        progress: &progress,
+    };
     symbolize(0, module, requests, wanted)
 }
 

@@ -190,7 +190,7 @@ fn debug_files_are_found_by_link_and_by_build_id() {
     std::fs::write(by_id.join(format!("{}.debug", &id[2..])), &bytes).unwrap();
     let progress = Progress::default();
     let finder = FileFinder::Root(root);
-    let wanted = Wanted { modules: &Modules::new(finder), inlines: true, progress: &progress };
+    let wanted = Wanted { modules: &Modules::new(finder), inlines: true, are_virtual: false, progress: &progress };
     let found = symbolize(0, &row(Path::new("/bin/prog.stripped")), &[request], wanted);
     assert_eq!((found.state, found.located), (SymbolState::Full, whole.located));
 }

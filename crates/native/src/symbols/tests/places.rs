@@ -8,7 +8,12 @@ use crate::symbols::{OwnFiles, Places};
 fn find(places: Places, module: &ModuleRow, request: Request) -> Symbolized {
     let progress = Progress::default();
     let modules = Modules::new(FileFinder::Places(places));
-    symbolize(0, module, &[request], Wanted { modules: &modules, inlines: true, progress: &progress })
+    symbolize(
+        0,
+        module,
+        &[request],
+        Wanted { modules: &modules, inlines: true, are_virtual: false, progress: &progress },
+    )
 }
 
 #[test]
