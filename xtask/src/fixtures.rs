@@ -1,12 +1,23 @@
-//! The small target programs of fixtures/programs, built into target/fixtures.
+//! The small target programs of fixtures/programs, built into target/fixtures; and fixtures made anew.
 
 use std::path::Path;
 
 use anyhow::Result;
+use clap::Args;
 
 use crate::shell;
 
+#[derive(Args)]
+pub(crate) struct FixtureOptions {
+    /// Make the heap snapshots of fixtures/heap anew, with eight versions of Node and with Chromium (npm, several minutes)
+    #[arg(long)]
+    heap: bool,
+}
+
 /// Builds every program and says where it is; false when one does not build.
-pub(crate) fn report(root: &Path) -> Result<bool> {
+pub(crate) fn report(root: &Path, options: &FixtureOptions) -> Result<bool> {
+    if options.heap {
+        return shell::succeeds(shell::command(root, "fixtures/heap/make.sh", &["target/fixtures/heap"]));
+    }
     shell::succeeds(shell::command(root, "fixtures/programs/build", &["target/fixtures"]))
 }

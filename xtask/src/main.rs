@@ -34,7 +34,7 @@ enum Task {
     /// Check the licences of all dependencies, and known vulnerabilities where cargo-deny is installed
     Licences,
     /// Build the small target programs of fixtures/programs into target/fixtures
-    Fixtures,
+    Fixtures(fixtures::FixtureOptions),
     /// Sample programs with perf and burnmark at once and compare, at full length
     Proof,
     /// Run the benchmarks
@@ -60,7 +60,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Ci => shell::succeeds(shell::command(&root, ".ci/run", &[])),
         Task::Structure => structure::report(&root),
         Task::Licences => licences::report(&root),
-        Task::Fixtures => fixtures::report(&root),
+        Task::Fixtures(options) => fixtures::report(&root, &options),
         Task::Proof => suite::proof(&root),
         Task::Bench(options) => suite::bench(&root, &options),
     }

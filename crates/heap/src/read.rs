@@ -1,0 +1,438 @@
+//! From bytes to columns: nodes, edges, locations and strings as the snapshot has them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use burnmark_model::{Position, Warning};
+use foldhash::fast::RandomState;
+use rayon::prelude::*;
+
+use crate::error::malformed;
+use crate::header::{self, Header, MAX_FIELDS};
+use crate::ints::Cursor;
+use crate::scan::{self, BLOCK, Numbers, Sections};
+use crate::source::Source;
+use crate::strings::Strings;
+use crate::{Error, Location};
+
+/// Most nodes and edges: their numbers have 32 bits, of which the largest mean something else.
+pub(crate) const LIMIT: u64 = u32::MAX as u64 - 8;
+
+/// How many bytes behind a block may belong to its last record.
+const SLACK: usize = 16 << 10;
+
+/// What a self size in `Nodes::size` stands for that does not fit there.
+pub(crate) const LARGE: u32 = u32::MAX;
+
+/// The nodes, by column.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes {
+    /// `NodeKind`, with `Detachedness` in the upper two bits.
+    pub(crate) kind: Vec<u8>,
+    pub(crate) name: Vec<u32>,
+    pub(crate) id: Vec<u32>,
+    pub(crate) size: Vec<u32>,
+    /// Sizes of 4 GiB and more, by node.
+    pub(crate) large: HashMap<u32, u64, RandomState>,
+    /// First edge of each node, and the number of edges at the end.
+    pub(crate) first_edge: Vec<u32>,
+}
+
+/// The edges, by column.
+#[derive(Debug, Default)]
+pub(crate) struct Edges {
+    pub(crate) to: Vec<u32>,
+    /// `EdgeKind`, with marks in the upper bits.
+    pub(crate) kind: Vec<u8>,
+    /// Name or index.
+    pub(crate) name: Vec<u32>,
+    /// Where each `OFFSET_EVERY`th record ends in the input, the first after so many.
+    pub(crate) offsets: Vec<u64>,
+}
+
+/// How many edges lie between two remembered places of the input.
+pub(crate) const OFFSET_EVERY: usize = 1024;
+
+/// A snapshot as it is written.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) header: Header,
+    pub(crate) nodes: Nodes,
+    pub(crate) edges: Edges,
+    pub(crate) strings: Strings,
+    /// By node, sorted.
+    pub(crate) locations: Vec<(u32, Location)>,
+    /// Where the list of edges is.
+    pub(crate) edge_list: Numbers,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Reads all of it. `progress` counts bytes.
+pub(crate) fn read(source: &Source, progress: Option<&Arc<AtomicU64>>) -> Result<Raw, Error> {
+    let sections = scan::sections(source)?;
+    let (start, end) = sections.header;
+    if end <= start {
+        return Err(truncated(source, &sections, "the header", "nothing".into(), "everything"));
+    }
+    let header = header::parse(&source.all()[start..end])?;
+    let (node_list, edge_list, strings_at) = complete(source, &sections, &header)?;
+    let mut warnings = Vec::new();
+    let (lists, strings) = rayon::join(
+        || {
+            let nodes = read_nodes(source, node_list, &header, progress)?;
+            let edges = read_edges(source, edge_list, &header, nodes.kind.len(), progress)?;
+            Ok::<_, Error>((nodes, edges))
+        },
+        || {
+            let mut warnings = Vec::new();
+            Strings::find(source, strings_at, &mut warnings).map(|strings| (strings, warnings))
+        },
+    );
+    let (mut nodes, edges) = lists?;
+    let (strings, cut) = strings?;
+    warnings.extend(cut);
+    sum_edge_counts(&mut nodes, edges.to.len(), node_list.start)?;
+    let locations = read_locations(source, &sections, &header, nodes.kind.len(), &mut warnings)?;
+    check_names(&mut nodes, &edges, &strings, &warnings, (node_list.start, edge_list.start))?;
+    for (what, read, said) in
+        [("nodes", nodes.kind.len() as u64, header.node_count), ("edges", edges.to.len() as u64, header.edge_count)]
+    {
+        if said != 0 && said != read {
+            warnings.push(Warning {
+                message: format!("the header says {said} {what}, there are {read}: those are used"),
+                position: None,
+                count: 1,
+            });
+        }
+    }
+    if header.root >= nodes.kind.len() as u64 {
+        return Err(Error::Header(format!("names node {} as the root, there are {}", header.root, nodes.kind.len())));
+    }
+    Ok(Raw { header, nodes, edges, strings, locations, edge_list: edge_list.clone(), warnings })
+}
+
+/// The lists that must be there, whole.
+fn complete<'a>(
+    source: &Source,
+    sections: &'a Sections,
+    header: &Header,
+) -> Result<(&'a Numbers, &'a Numbers, usize), Error> {
+    let lost = |section, got: String, missing| Err(truncated(source, sections, section, got, missing));
+    let got = |list: &Option<Numbers>, fields: usize, said: u64, what: &str| {
+        let read = list.as_ref().map_or(0, |list| list.count() / fields as u64);
+        format!("{read} of {said} {what}")
+    };
+    let is_cut = sections.cut_in.is_some();
+    match &sections.nodes {
+        Some(nodes) if nodes.complete => {}
+        None if !is_cut => return Err(malformed(source.len() as u64, "there are no nodes")),
+        nodes => {
+            let got = got(nodes, header.nodes.fields, header.node_count, "nodes");
+            return lost("the nodes", got, "the rest of the nodes, all edges, locations and strings");
+        }
+    }
+    match &sections.edges {
+        Some(edges) if edges.complete => {}
+        None if !is_cut => return Err(malformed(source.len() as u64, "there are no edges")),
+        edges => {
+            let got = got(edges, header.edges.fields, header.edge_count, "edges");
+            return lost("the edges", got, "the rest of the edges, all locations and strings");
+        }
+    }
+    match (sections.strings, &sections.nodes, &sections.edges) {
+        (Some(strings), Some(nodes), Some(edges)) => Ok((nodes, edges, strings)),
+        _ if is_cut => lost(sections.cut_in.unwrap_or_default(), "all nodes and edges".into(), "all strings (names)"),
+        _ => Err(malformed(source.len() as u64, "there are no strings")),
+    }
+}
+
+fn truncated(source: &Source, sections: &Sections, section: &'static str, got: String, missing: &str) -> Error {
+    let section = sections.cut_in.unwrap_or(section);
+    Error::Truncated { end: source.len() as u64, section, got, missing: missing.to_owned() }
+}
+
+/// The records whose first number lies in each block.
+fn ranges(numbers: &Numbers, fields: usize) -> Vec<(usize, usize)> {
+    let records = (numbers.count() / fields as u64) as usize;
+    let pairs = numbers.commas.windows(2).enumerate();
+    let range = |(block, pair): (usize, &[u64])| {
+        let first = if block == 0 { 0 } else { (pair[0] / fields as u64 + 1) as usize };
+        let end = (pair[1] / fields as u64 + 1) as usize;
+        (first.min(records), end.min(records).max(first.min(records)))
+    };
+    pairs.map(range).collect()
+}
+
+/// Parses all records of a list, in parallel, each block into its own part of the result.
+fn parse<P: Send>(
+    source: &Source,
+    numbers: &Numbers,
+    fields: usize,
+    parts: Vec<P>,
+    progress: Option<&Arc<AtomicU64>>,
+    take: impl Fn(&mut P, usize, &[u64; MAX_FIELDS], u64) -> Result<(), Error> + Sync,
+) -> Result<Vec<P>, Error> {
+    let ranges = ranges(numbers, fields);
+    let work = parts.into_par_iter().zip(ranges.par_iter()).enumerate();
+    let parsed = work.map_init(Vec::new, |buffer, (block, (mut part, &(first, end)))| {
+        if first == end {
+            return Ok(part);
+        }
+        let start = numbers.start + block * BLOCK;
+        let stop = (start + BLOCK + SLACK).min(numbers.end);
+        let bytes = source.block(start, stop, buffer)?;
+        let mut cursor = Cursor::new(bytes, start);
+        cursor.skip_commas((first as u64 * fields as u64 - numbers.commas[block]) as usize);
+        cursor.skip_blanks();
+        let mut record = [0; MAX_FIELDS];
+        for index in 0..end - first {
+            // The comma before a block's first record is one of those skipped.
+            cursor.record(fields, index == 0, &mut record)?;
+            take(&mut part, index, &record, cursor.position())?;
+        }
+        if let Some(progress) = progress {
+            progress.fetch_add((BLOCK.min(numbers.end - start)) as u64, Ordering::Relaxed);
+        }
+        Ok(part)
+    });
+    parsed.collect()
+}
+
+fn whole_records(numbers: &Numbers, fields: usize, what: &'static str) -> Result<usize, Error> {
+    let count = numbers.count();
+    if !count.is_multiple_of(fields as u64) {
+        let what = format!("the list of {what} has {count} numbers, which is no multiple of {fields}");
+        return Err(malformed(numbers.end as u64, what));
+    }
+    let records = count / fields as u64;
+    if records > LIMIT {
+        return Err(Error::TooLarge { count: records, what, limit: LIMIT });
+    }
+    Ok(records as usize)
+}
+
+fn small(value: u64, what: &str, position: u64) -> Result<u32, Error> {
+    u32::try_from(value).map_err(|_| malformed(position, format!("{what} {value} has more than 32 bits")))
+}
+
+/// Cuts a column into the parts of the blocks.
+fn cut<'a, T>(mut column: &'a mut [T], ranges: &[(usize, usize)]) -> Vec<&'a mut [T]> {
+    let cut = |&(first, end): &(usize, usize)| {
+        let (part, rest) = std::mem::take(&mut column).split_at_mut(end - first);
+        column = rest;
+        part
+    };
+    ranges.iter().map(cut).collect()
+}
+
+struct NodePart<'a> {
+    first: usize,
+    kind: &'a mut [u8],
+    name: &'a mut [u32],
+    id: &'a mut [u32],
+    size: &'a mut [u32],
+    edges: &'a mut [u32],
+    large: Vec<(u32, u64)>,
+}
+
+fn read_nodes(
+    source: &Source,
+    list: &Numbers,
+    header: &Header,
+    progress: Option<&Arc<AtomicU64>>,
+) -> Result<Nodes, Error> {
+    let layout = &header.nodes;
+    let count = whole_records(list, layout.fields, "nodes")?;
+    if count == 0 {
+        return Err(malformed(list.start as u64, "the snapshot has no nodes"));
+    }
+    let mut nodes = Nodes {
+        kind: vec![0; count],
+        name: vec![0; count],
+        id: vec![0; count],
+        size: vec![0; count],
+        large: HashMap::default(),
+        first_edge: vec![0; count + 1],
+    };
+    let ranges = ranges(list, layout.fields);
+    let columns = cut(&mut nodes.kind, &ranges).into_iter().zip(cut(&mut nodes.name, &ranges));
+    let columns = columns.zip(cut(&mut nodes.id, &ranges)).zip(cut(&mut nodes.size, &ranges));
+    let columns = columns.zip(cut(&mut nodes.first_edge[..count], &ranges)).zip(&ranges);
+    let part = |(((((kind, name), id), size), edges), range): (_, &(usize, usize))| NodePart {
+        first: range.0,
+        kind,
+        name,
+        id,
+        size,
+        edges,
+        large: Vec::new(),
+    };
+    let parts: Vec<NodePart<'_>> = columns.map(part).collect();
+    let parts = parse(source, list, layout.fields, parts, progress, |part, index, record, position| {
+        let Some(kind) = layout.kinds.get(record[layout.kind] as usize) else {
+            return Err(malformed(
+                position,
+                format!("a node of type {}, which `meta` does not name", record[layout.kind]),
+            ));
+        };
+        let detachedness = layout.detachedness.map_or(0, |field| record[field] as u8 & 3);
+        part.kind[index] = *kind as u8 | detachedness << 6;
+        part.name[index] = small(record[layout.name], "a node's name", position)?;
+        part.id[index] = small(record[layout.id], "a node's id", position)?;
+        part.edges[index] = small(record[layout.edge_count], "a node's number of edges", position)?;
+        let size = record[layout.self_size];
+        part.size[index] = size.min(u64::from(LARGE)) as u32;
+        if size >= u64::from(LARGE) {
+            part.large.push(((part.first + index) as u32, size));
+        }
+        Ok(())
+    })?;
+    nodes.large = parts.into_iter().flat_map(|part| part.large).collect();
+    Ok(nodes)
+}
+
+struct EdgePart<'a> {
+    first: usize,
+    offsets: Vec<u64>,
+    to: &'a mut [u32],
+    kind: &'a mut [u8],
+    name: &'a mut [u32],
+}
+
+fn read_edges(
+    source: &Source,
+    list: &Numbers,
+    header: &Header,
+    nodes: usize,
+    progress: Option<&Arc<AtomicU64>>,
+) -> Result<Edges, Error> {
+    let layout = &header.edges;
+    let count = whole_records(list, layout.fields, "edges")?;
+    let mut edges = Edges { to: vec![0; count], kind: vec![0; count], name: vec![0; count], offsets: Vec::new() };
+    let ranges = ranges(list, layout.fields);
+    let columns = cut(&mut edges.to, &ranges).into_iter().zip(cut(&mut edges.kind, &ranges));
+    let columns = columns.zip(cut(&mut edges.name, &ranges)).zip(&ranges);
+    let part = |(((to, kind), name), range): (_, &(usize, usize))| EdgePart {
+        first: range.0,
+        offsets: Vec::new(),
+        to,
+        kind,
+        name,
+    };
+    let parts: Vec<EdgePart<'_>> = columns.map(part).collect();
+    let fields = header.nodes.fields as u64;
+    let parts = parse(source, list, layout.fields, parts, progress, |part, index, record, position| {
+        let Some(kind) = layout.kinds.get(record[layout.kind] as usize) else {
+            return Err(malformed(
+                position,
+                format!("an edge of type {}, which `meta` does not name", record[layout.kind]),
+            ));
+        };
+        let index_of_node = record[layout.to_node];
+        let to = index_of_node / fields;
+        if to >= nodes as u64 || to * fields != index_of_node {
+            return Err(malformed(position, format!("an edge to index {index_of_node}, where no node begins")));
+        }
+        part.to[index] = to as u32;
+        part.kind[index] = *kind as u8;
+        part.name[index] = small(record[layout.name], "an edge's name", position)?;
+        if (part.first + index + 1).is_multiple_of(OFFSET_EVERY) {
+            part.offsets.push(position);
+        }
+        Ok(())
+    })?;
+    edges.offsets = parts.into_iter().flat_map(|part| part.offsets).collect();
+    Ok(edges)
+}
+
+/// Turns numbers of edges into the first edge of each node.
+fn sum_edge_counts(nodes: &mut Nodes, edges: usize, position: usize) -> Result<(), Error> {
+    let mut sum = 0_u64;
+    for first in &mut nodes.first_edge {
+        let count = u64::from(*first);
+        *first = sum.min(LIMIT) as u32;
+        sum += count;
+    }
+    if sum != edges as u64 {
+        let what = format!("the nodes claim {sum} edges, but there are {edges}");
+        return Err(malformed(position as u64, what));
+    }
+    Ok(())
+}
+
+/// Locations are not needed for the graph: what is wrong with them is a warning.
+fn read_locations(
+    source: &Source,
+    sections: &Sections,
+    header: &Header,
+    nodes: usize,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<(u32, Location)>, Error> {
+    let (Some(layout), Some(list)) = (&header.locations, &sections.locations) else { return Ok(Vec::new()) };
+    let mut warn = |what: String| {
+        warnings.push(Warning { message: what, position: Some(Position::Byte(list.start as u64)), count: 1 });
+    };
+    if !list.complete || list.count() % layout.fields as u64 != 0 {
+        warn("the list of source locations is damaged: classes are not told apart by place".to_owned());
+        return Ok(Vec::new());
+    }
+    let parts = ranges(list, layout.fields).iter().map(|_| Vec::new()).collect();
+    let parsed = parse(source, list, layout.fields, parts, None, |part, _, record, position| {
+        let node = record[layout.object] / header.nodes.fields as u64;
+        if node >= nodes as u64 {
+            return Err(malformed(position, format!("a location of node {node}, which is not there")));
+        }
+        let field = |at: usize, what| small(record[at], what, position);
+        part.push((
+            node as u32,
+            Location {
+                script: field(layout.script, "a script's id")?,
+                line: field(layout.line, "a line")?,
+                column: field(layout.column, "a column")?,
+            },
+        ));
+        Ok(())
+    });
+    match parsed {
+        Ok(parts) => {
+            let mut locations: Vec<(u32, Location)> = parts.into_iter().flatten().collect();
+            // The last one of a node counts.
+            locations.reverse();
+            locations.sort_by_key(|(node, _)| *node);
+            locations.dedup_by_key(|(node, _)| *node);
+            Ok(locations)
+        }
+        Err(Error::Io(error)) => Err(Error::Io(error)),
+        Err(error) => {
+            warn(format!("source locations can't be read, classes are not told apart by place: {error}"));
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Names must be strings that are there. Those that a cut has lost are no error.
+fn check_names(
+    nodes: &mut Nodes,
+    edges: &Edges,
+    strings: &Strings,
+    warnings: &[Warning],
+    positions: (usize, usize),
+) -> Result<(), Error> {
+    if !warnings.is_empty() {
+        return Ok(());
+    }
+    let strings = strings.len();
+    let wrong = |name: u32| name as usize >= strings;
+    if let Some(node) = nodes.name.par_iter().position_first(|name| wrong(*name)) {
+        let what = format!("node {node} has name {}, but there are {strings} strings", nodes.name[node]);
+        return Err(malformed(positions.0 as u64, what));
+    }
+    let named = |kind: u8| !crate::EdgeKind::from_bits(kind).is_indexed();
+    let edge = edges.name.par_iter().zip(&edges.kind).position_first(|(name, kind)| named(*kind) && wrong(*name));
+    if let Some(edge) = edge {
+        let what = format!("edge {edge} has name {}, but there are {strings} strings", edges.name[edge]);
+        return Err(malformed(positions.1 as u64, what));
+    }
+    Ok(())
+}

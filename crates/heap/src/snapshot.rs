@@ -1,0 +1,298 @@
+//! A snapshot with everything computed that DevTools computes: sizes, dominators, distances, classes.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use burnmark_model::Warning;
+
+use crate::classes::{self, ClassKey, ClassTable, Statistics, Sums};
+use crate::dominators::{self, DominatorTree, Graph, Retainers};
+use crate::flood::{self, kind_of};
+use crate::kinds::{Detachedness, EdgeKind, NodeKind};
+use crate::marks;
+use crate::read::{self, Edges, Nodes};
+use crate::scan::Numbers;
+use crate::shapes::{self, Shapes};
+use crate::source::Source;
+use crate::strings::Strings;
+use crate::{Error, Location};
+
+/// How to read.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// Classes of plain objects that another snapshot has; `None` finds them here.
+    pub shapes: Option<Shapes>,
+    /// Counts the bytes of node and edge lists that have been read.
+    pub progress: Option<Arc<AtomicU64>>,
+}
+
+/// How long each phase took, for benches.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timings {
+    /// Bytes to columns.
+    pub parse: Duration,
+    /// What names decide: ephemerons, shapes of plain objects.
+    pub names: Duration,
+    /// Page flood, owners, depth-first numbers, retainers.
+    pub graph: Duration,
+    /// Dominators and distances, which run beside each other.
+    pub dominators: Duration,
+    /// Retained sizes, classes, statistics.
+    pub aggregates: Duration,
+}
+
+/// A heap snapshot. Nodes are numbered from 0 in the snapshot's order.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) source: Source,
+    pub(crate) strings: Strings,
+    pub(crate) nodes: Nodes,
+    /// Without their names: see `Snapshot::edge_names`.
+    pub(crate) edges: Edges,
+    pub(crate) edge_list: Numbers,
+    pub(crate) edge_layout: crate::header::EdgeLayout,
+    pub(crate) locations: Vec<(u32, Location)>,
+    pub(crate) root: u32,
+    pub(crate) retainers: Retainers,
+    pub(crate) tree: DominatorTree,
+    pub(crate) retained: Vec<u64>,
+    pub(crate) distances: Vec<i32>,
+    pub(crate) classes: ClassTable,
+    pub(crate) sums: Vec<Sums>,
+    shapes: Shapes,
+    statistics: Statistics,
+    timings: Timings,
+    warnings: Vec<Warning>,
+}
+
+/// A class: its name, its constructor's place if known, its sums.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// Its number in this snapshot.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Where its constructor is.
+    pub location: Option<Location>,
+    /// Its sums.
+    pub sums: Sums,
+}
+
+impl Snapshot {
+    /// Reads a snapshot and computes everything.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn read(source: Source, options: &ReadOptions) -> Result<Self, Error> {
+        let mut timings = Timings::default();
+        let mut clock = Instant::now();
+        let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
+        let mut raw = read::read(&source, options.progress.as_ref())?;
+        timings.parse = lap();
+
+        let root = raw.header.root as u32;
+        flood::dom_state(&mut raw, &source);
+        let pairs = marks::mark(&mut raw, &source);
+        let plain = shapes::plain_objects(&raw.nodes, &raw.edges, &raw.strings, &source);
+        let shapes = match &options.shapes {
+            Some(shapes) => shapes.clone(),
+            None => Shapes(Arc::new(shapes::infer(&plain, &raw.nodes, &raw.edges, &raw.strings))),
+        };
+        let shaped = shapes::apply(&plain, &shapes.0, &raw.nodes, &raw.edges);
+        let arrays = classes::array_elements(&raw.nodes, &raw.edges, &raw.strings);
+        // Names of edges stay in the input from here on: they would take a third of the memory.
+        raw.edges.name = Vec::new();
+        drop(plain);
+        let classes = classes::classify(&mut raw, &source, &shapes.0, &shaped);
+        drop(shaped);
+        timings.names = lap();
+
+        let read::Raw { header, mut nodes, edges, strings, locations, edge_list, warnings } = raw;
+        let page = flood::page_owned(&nodes, &edges, &strings, root);
+        flood::give_sizes_to_owners(&mut nodes, &edges, &strings, root);
+        let graph = Graph { nodes: &nodes, edges: &edges, page: &page, root };
+        let (mut order, retainers) = rayon::join(|| dominators::number(&graph), || dominators::retainers(&graph));
+        dominators::number_orphans(&graph, &mut order, &retainers);
+        timings.graph = lap();
+
+        let (tree, distances) = rayon::join(
+            || dominators::dominator_tree(order, &retainers, root),
+            || flood::distances(&nodes, &edges, &strings, root, &pairs),
+        );
+        timings.dominators = lap();
+
+        let retained = retained_sizes(&nodes, &tree);
+        let total = retained[root as usize] + header.extra_native_bytes;
+        let (sums, statistics) = rayon::join(
+            || classes::sums(&classes, &nodes, &distances, &tree, &retained),
+            || classes::statistics(&nodes, &strings, &arrays, total, header.extra_native_bytes),
+        );
+        timings.aggregates = lap();
+        Ok(Self {
+            source,
+            strings,
+            nodes,
+            edges,
+            edge_list,
+            edge_layout: header.edges,
+            locations,
+            root,
+            retainers,
+            tree,
+            retained,
+            distances,
+            classes,
+            sums,
+            shapes,
+            statistics,
+            timings,
+            warnings,
+        })
+    }
+
+    /// How many nodes there are.
+    pub fn node_count(&self) -> u32 {
+        self.nodes.kind.len() as u32
+    }
+
+    /// How many edges there are.
+    pub fn edge_count(&self) -> u32 {
+        self.edges.to.len() as u32
+    }
+
+    /// All bytes: what the root retains, and native bytes that no node has.
+    pub fn total_size(&self) -> u64 {
+        self.statistics.total
+    }
+
+    /// The root.
+    pub fn root(&self) -> u32 {
+        self.root
+    }
+
+    /// Sizes by what they are.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// The classes of its plain objects, for reading another snapshot of the same program.
+    pub fn shapes(&self) -> Shapes {
+        self.shapes.clone()
+    }
+
+    /// How long reading took.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    /// What was wrong with the input.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// What a node is.
+    pub fn kind(&self, node: u32) -> NodeKind {
+        kind_of(self.nodes.kind[node as usize])
+    }
+
+    /// Whether a DOM node is in the document.
+    pub fn detachedness(&self, node: u32) -> Detachedness {
+        match self.nodes.kind[node as usize] >> 6 {
+            1 => Detachedness::Attached,
+            2 => Detachedness::Detached,
+            _ => Detachedness::Unknown,
+        }
+    }
+
+    /// A node's number in the running program, the same in all snapshots of a process.
+    pub fn id(&self, node: u32) -> u32 {
+        self.nodes.id[node as usize]
+    }
+
+    /// A node's name as it is written: a constructor's name, a string's text, a function's name.
+    pub fn name(&self, node: u32) -> Cow<'_, str> {
+        self.strings.get(&self.source, self.nodes.name[node as usize])
+    }
+
+    /// A node's own size in bytes, that of backing stores only it holds included.
+    pub fn shallow(&self, node: u32) -> u64 {
+        flood::size_of(&self.nodes, node)
+    }
+
+    /// What would be freed with the node, in bytes.
+    pub fn retained(&self, node: u32) -> u64 {
+        self.retained[node as usize]
+    }
+
+    /// Edges between the user's roots and the node; 100,000,000 and more for what only the system reaches, -5 for what
+    /// nothing reaches.
+    pub fn distance(&self, node: u32) -> i32 {
+        self.distances[node as usize]
+    }
+
+    /// The closest node that is on every path from the root; the root's is the root.
+    pub fn dominator(&self, node: u32) -> u32 {
+        self.tree.dominator[node as usize]
+    }
+
+    /// The number of the node's class.
+    pub fn class_of(&self, node: u32) -> u32 {
+        self.classes.of[node as usize]
+    }
+
+    /// A class's name.
+    pub fn class_name(&self, class: u32) -> Cow<'_, str> {
+        self.strings.get(&self.source, self.classes.keys[class as usize].0)
+    }
+
+    /// Classes that have objects, the largest retained size first.
+    pub fn classes(&self) -> Vec<Class> {
+        let known = self.sums.iter().zip(&self.classes.keys).enumerate().filter(|(_, (sums, _))| sums.count > 0);
+        let class = |(index, (sums, key)): (usize, (&Sums, &ClassKey))| Class {
+            index: index as u32,
+            name: self.strings.get(&self.source, key.0).into_owned(),
+            location: key.1,
+            sums: *sums,
+        };
+        let mut classes: Vec<Class> = known.map(class).collect();
+        classes.sort_by(|a, b| b.sums.retained.cmp(&a.sums.retained).then_with(|| a.name.cmp(&b.name)));
+        classes
+    }
+
+    /// Where a closure is, or an object's constructor.
+    pub fn location(&self, node: u32) -> Option<Location> {
+        let at = self.locations.binary_search_by_key(&node, |(node, _)| *node).ok()?;
+        Some(self.locations[at].1)
+    }
+
+    /// The nodes that hold a node by edges that count.
+    pub fn retainers(&self, node: u32) -> &[u32] {
+        self.retainers.of(node)
+    }
+
+    pub(crate) fn edge_range(&self, node: u32) -> std::ops::Range<usize> {
+        self.nodes.first_edge[node as usize] as usize..self.nodes.first_edge[node as usize + 1] as usize
+    }
+
+    pub(crate) fn edge_kind(&self, edge: usize) -> EdgeKind {
+        EdgeKind::from_bits(self.edges.kind[edge])
+    }
+}
+
+fn retained_sizes(nodes: &Nodes, tree: &DominatorTree) -> Vec<u64> {
+    // In the order of the walk a node's descendants lie behind it: their sizes are a difference of two sums.
+    let mut retained = vec![0_u64; tree.walk.len()];
+    let mut before = Vec::with_capacity(tree.walk.len() + 1);
+    let mut sum = 0_u64;
+    before.push(0);
+    for node in &tree.walk {
+        sum = sum.saturating_add(flood::size_of(nodes, *node));
+        before.push(sum);
+    }
+    for (place, node) in tree.walk.iter().enumerate() {
+        retained[*node as usize] = before[tree.end[place] as usize] - before[place];
+    }
+    retained
+}
