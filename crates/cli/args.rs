@@ -345,7 +345,8 @@ pub(crate) struct ManArgs {
 /// Where a profile comes from.
 #[derive(Debug, Args)]
 pub(crate) struct InputArgs {
-    /// Profile to read: a recording, perf script text, collapsed stacks, pprof, V8 .cpuprofile; - is standard input
+    /// Profile to read: a recording, perf.data, perf script text, collapsed stacks, pprof, V8 .cpuprofile; - is standard
+    /// input
     #[arg(value_name = "PROFILE", default_value = crate::save::DEFAULT_RECORDING)]
     pub(crate) profile: PathBuf,
 
@@ -360,6 +361,30 @@ pub(crate) struct InputArgs {
     /// Only processes with this pid
     #[arg(long, value_name = "PID", value_delimiter = ',', help_heading = "Filters")]
     pub(crate) pid: Vec<i64>,
+
+    #[command(flatten)]
+    pub(crate) recorded: RecordedArgs,
+}
+
+/// Where the files are that a perf.data file was recorded from, and what of it to show.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "perf.data")]
+pub(crate) struct RecordedArgs {
+    /// Folder that stands for the recorded machine's /, such as a container's root; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(crate) symfs: Vec<PathBuf>,
+
+    /// Folder with debug files, like /usr/lib/debug, or with the programs themselves; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(crate) debug_dir: Vec<PathBuf>,
+
+    /// Folder that perf keeps files in by build-id [default: ~/.debug]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) buildid_dir: Vec<PathBuf>,
+
+    /// Keep perf's command line and home paths as they are (they may tell more than you want to share)
+    #[arg(long)]
+    pub(crate) keep_args: bool,
 }
 
 /// What table to print.

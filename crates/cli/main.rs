@@ -10,6 +10,7 @@ mod machine;
 mod notes;
 mod open;
 mod output;
+mod perfdata;
 mod progress;
 mod save;
 mod session;

@@ -8,18 +8,19 @@ use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context, bail};
 use burnmark_analysis::{Filter, MergeBy, ThreadSelector};
-use burnmark_formats::{Format, Input, ReadOptions};
-use burnmark_model::{Profile, Warning};
+use burnmark_formats::{Input, ReadOptions};
+use burnmark_model::{Parsed, Profile, Warning};
 
 use crate::args::{FilterArgs, InputArgs, MergeChoice};
+use crate::perfdata::{self, Sniffed};
 use crate::{output, progress, session};
 
 /// A profile that was read.
 pub(crate) struct Opened {
     /// The profile, whole.
     pub(crate) profile: Profile,
-    /// Its format.
-    pub(crate) format: Format,
+    /// The name of its format.
+    pub(crate) format: &'static str,
     /// What was wrong with the input. They have been printed.
     pub(crate) warnings: Vec<Warning>,
     /// What to call it in titles and messages.
@@ -32,18 +33,34 @@ pub(crate) fn open(args: &InputArgs) -> anyhow::Result<Opened> {
     let name = if output::is_stdout(path) { "standard input".to_owned() } else { path.display().to_string() };
     let counter = Arc::new(AtomicU64::new(0));
     let (input, total) = input(path)?;
+    let sniffed = if args.format.is_none() { perfdata::sniff(input)? } else { Sniffed::Other(input) };
+    let following = progress::bytes(format!("reading {name}"), total, Arc::clone(&counter));
+    let (format, parsed) = match sniffed {
+        Sniffed::PerfData(source) => (perfdata::NAME, perfdata::read(source, args, &name, counter, following)?),
+        Sniffed::Other(input) => {
+            let read = other(input, args, counter);
+            drop(following);
+            read.with_context(|| format!("cannot read {name}"))?
+        }
+    };
+    output::print_warnings(&name, &parsed.warnings);
+    Ok(Opened { profile: parsed.profile, format, warnings: parsed.warnings, name })
+}
+
+/// Reads one of the formats that are all in the file.
+fn other(
+    input: Input,
+    args: &InputArgs,
+    counter: Arc<AtomicU64>,
+) -> Result<(&'static str, Parsed), burnmark_formats::Error> {
     let options = ReadOptions {
         format: args.format,
         max_decompressed: args.max_decompressed,
-        progress: Some(Arc::clone(&counter)),
+        progress: Some(counter),
         ..ReadOptions::default()
     };
-    let following = progress::bytes(format!("reading {name}"), total, counter);
-    let read = burnmark_formats::read(input, &options);
-    drop(following);
-    let (format, parsed) = read.with_context(|| format!("cannot read {name}"))?;
-    output::print_warnings(&name, &parsed.warnings);
-    Ok(Opened { profile: parsed.profile, format, warnings: parsed.warnings, name })
+    let (format, parsed) = burnmark_formats::read(input, &options)?;
+    Ok((format.name(), parsed))
 }
 
 /// Opens the input; with its size, if it is a file.

@@ -45,6 +45,7 @@ const SYSTEM_CALLS: &str = "crates/perf/src/live/sys.rs";
 const MEMORY_MAPS: &[(&str, &str)] = &[
     ("crates/native/src/symbols/files.rs", "modules and their debug information, larger than what is read of them"),
     ("crates/heap/src/source.rs", "heap snapshots: their strings, few of which are looked at"),
+    ("crates/perf/src/file/map.rs", "recordings of gigabytes"),
 ];
 
 const LINES_PER_FILE: usize = 600;

@@ -13,7 +13,7 @@ pub(crate) fn run(args: &InfoArgs) -> anyhow::Result<ExitCode> {
     let profile = open::filtered(opened.profile, &args.filter, &args.input.pid, None)?;
     let value = open::value(&profile, args.filter.value.as_deref())?;
     let summary = summarize(&profile, value)?;
-    let format = opened.format.name();
+    let format = opened.format;
     output::print(&if args.json {
         burnmark_report::info_json(&profile, &summary, format, &opened.warnings)
     } else {

@@ -110,8 +110,10 @@ pub fn detect(prefix: &[u8]) -> Result<Format, Error> {
 /// Inputs of other kinds that begin with fixed bytes: told before any reader's guess.
 fn foreign_by_magic(prefix: &[u8]) -> Option<Error> {
     const PERF_SCRIPT: &str = "convert it where it was recorded: `perf script -i FILE | burnmark top -`";
+    const NO_FORMAT: &str = "`burnmark top FILE` reads it, without --format, and uncompressed if it comes through a pipe \
+                             (or `perf script -i FILE | burnmark top -`)";
     const MAGICS: &[(&[u8], &str, &str)] = &[
-        (b"PERFILE2", "a perf.data file", PERF_SCRIPT),
+        (b"PERFILE2", "a perf.data file", NO_FORMAT),
         (b"2ELIFREP", "a perf.data file of a machine with the other byte order", PERF_SCRIPT),
         (b"\x7fELF", "an ELF program or library", "record it: `burnmark record -- COMMAND`"),
         (b"PK\x03\x04", "a zip archive", "unpack it and name the profile in it"),

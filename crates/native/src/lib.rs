@@ -36,6 +36,7 @@
 mod error;
 mod finish;
 mod modules;
+mod perfdata;
 mod procfs;
 mod recorder;
 mod recording;
@@ -48,6 +49,7 @@ pub use burnmark_perf::record::Mode;
 pub use error::Error;
 pub use finish::{Finished, ModuleReport, Progress, SymbolOptions, finish, resymbolize};
 pub use modules::{Modules, NoFile};
+pub use perfdata::{PerfDataOptions, read_perf_data};
 pub use procfs::{ProcessMaps, parse_maps};
 pub use recorder::{Event, FileId, Mapped, Recorder, SampleEvent};
 pub use recording::{

@@ -167,6 +167,8 @@ pub struct Recorder {
     cache: Vec<Option<Cached>>,
     chain: Vec<ChainFrame>,
     unwinding: Option<Box<Unwinding>>,
+    /// Build-ids by path, where records don't tell them.
+    build_ids: HashMap<Box<[u8]>, Box<[u8]>, RandomState>,
     modules: Option<Arc<Modules>>,
     /// Per module: whether its file is open, or never will be.
     opened: Vec<bool>,
@@ -209,6 +211,7 @@ impl Recorder {
             cache: vec![None; CACHE_SLOTS],
             chain: Vec::new(),
             unwinding: None,
+            build_ids: HashMap::default(),
             modules: None,
             opened: Vec::new(),
         }
@@ -240,6 +243,21 @@ impl Recorder {
         self.modules = Some(modules);
     }
 
+    /// Build-ids by path, for modules whose records don't tell theirs: those that are known already, and those to come.
+    pub fn set_build_ids<'i>(&mut self, ids: impl Iterator<Item = (&'i [u8], &'i [u8])>) {
+        self.build_ids = ids.map(|(path, id)| (path.into(), id.into())).collect();
+        for module in self.recording.modules.iter_mut().filter(|module| module.build_id.is_empty()) {
+            if let Some(id) = self.build_ids.get(&module.path) {
+                module.build_id = id.clone();
+            }
+        }
+    }
+
+    /// The latest time that records told.
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
     /// The end.
     pub fn into_recording(self) -> Recording {
         self.recording
@@ -264,15 +282,21 @@ impl Recorder {
     pub fn apply(&mut self, record: &Record<'_>, event: u16) {
         let time = record.time().unwrap_or(self.now);
         if let Record::Sample(sample) = record {
-            let (pid, tid) = (sample.pid.unwrap_or(-1), sample.tid.unwrap_or(-1));
-            let period = || self.recording.events.get(usize::from(event)).map_or(0, |event| event.period);
-            let event = SampleEvent { pid, tid, time, period: sample.period.unwrap_or_else(period), event };
+            let event = self.sample_event(sample, event);
             if !self.unwind(&event, sample) {
                 self.sample(&event, sample.frames());
             }
         } else if let Some(event) = translate(record, time) {
             self.event(&event);
         }
+    }
+
+    /// A sample without its stack.
+    pub(crate) fn sample_event(&self, sample: &record::Sample<'_>, event: u16) -> SampleEvent {
+        let (pid, tid) = (sample.pid.unwrap_or(-1), sample.tid.unwrap_or(-1));
+        let period = || self.recording.events.get(usize::from(event)).map_or(0, |event| event.period);
+        let time = sample.time.unwrap_or(self.now);
+        SampleEvent { pid, tid, time, period: sample.period.unwrap_or_else(period), event }
     }
 
     /// Takes in what happened to a process.
@@ -416,7 +440,10 @@ impl Recorder {
             CodeKind::Vdso => mapping.end - mapping.start.min(mapping.end),
             CodeKind::File | CodeKind::Kernel | CodeKind::Foreign => 0,
         };
-        let FileId { device, inode, build_id } = mapping.file;
+        let FileId { device, inode, mut build_id } = mapping.file;
+        if build_id.is_empty() && !self.build_ids.is_empty() {
+            build_id = self.build_ids.get(mapping.path).map_or(&[], |id| id);
+        }
         let key = ModuleKey { path: mapping.path.into(), device, inode, build_id: build_id.into(), apart };
         if let Some(id) = self.module_ids.get(&key) {
             return Some(*id);

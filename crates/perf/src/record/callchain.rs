@@ -68,6 +68,11 @@ impl<'a> Callchain<'a> {
         })
     }
 
+    /// Whether a marker says that user addresses follow.
+    pub(super) fn has_user_half(&self) -> bool {
+        self.words.iter().any(|word| word == sys::PERF_CONTEXT_USER)
+    }
+
     /// The number that joins this chain with the [`super::Record::CallchainDeferred`] that has its user half.
     pub fn deferred_cookie(&self) -> Option<u64> {
         let mut words = self.words.iter();

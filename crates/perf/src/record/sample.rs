@@ -73,11 +73,17 @@ impl<'a> Sample<'a> {
     }
 
     /// The stack's addresses, leaf first, each with its mode: the call chain if there is one with any address, else `ip`.
+    /// Where the hardware kept a call stack (`perf record --call-graph lbr`), that is the user half.
     pub fn frames(&self) -> impl Iterator<Item = (Mode, u64)> + use<'a> {
         let mode = self.mode();
-        let mut chain = self.callchain.unwrap_or_default().frames(mode).peekable();
-        let leaf = if chain.peek().is_none() { self.ip } else { None };
-        leaf.map(|ip| (mode, ip)).into_iter().chain(chain)
+        let chain = self.callchain.unwrap_or_default();
+        let by_hardware = self.branches.filter(|branches| branches.is_call_stack && chain.has_user_half());
+        let calls = by_hardware.map(BranchStack::calls).into_iter().flatten();
+        let keeps_user = by_hardware.is_none();
+        let mut chain = chain.frames(mode).filter(move |(mode, _)| keeps_user || *mode != Mode::User);
+        let first = chain.next();
+        let leaf = if first.is_none() && keeps_user { self.ip.map(|ip| (mode, ip)) } else { first };
+        leaf.into_iter().chain(chain).chain(calls.map(|address| (Mode::User, address)))
     }
 }
 
@@ -297,6 +303,8 @@ pub struct Branch {
 pub struct BranchStack<'a> {
     /// Position of the first in the hardware's own buffer; -1 is not known.
     pub hw_index: Option<i64>,
+    /// They are the calls that have not returned yet, not just any branches.
+    pub is_call_stack: bool,
     words: Words<'a>,
 }
 
@@ -305,6 +313,13 @@ impl<'a> BranchStack<'a> {
     pub fn branches(&self) -> impl Iterator<Item = Branch> + use<'a> {
         let mut words = self.words.iter();
         std::iter::from_fn(move || Some(Branch { from: words.next()?, to: words.next()?, flags: words.next()? }))
+    }
+
+    /// The stack that a call stack shows, leaf first: where the latest call went, then each call. These are given as the
+    /// address after their first byte, so that they are looked up at `address - 1` like return addresses.
+    fn calls(self) -> impl Iterator<Item = u64> + use<'a> {
+        let leaf = self.branches().next().map(|branch| branch.to);
+        leaf.into_iter().chain(self.branches().map(|branch| branch.from.wrapping_add(1)))
     }
 }
 
@@ -316,5 +331,6 @@ fn branch_stack<'a>(cursor: &mut Cursor<'a>, layout: &SampleLayout) -> Result<Br
     if layout.branch_sample_type & BRANCH_COUNTERS != 0 {
         cursor.words(count, "branch_stack.counters")?;
     }
-    Ok(BranchStack { hw_index, words })
+    let is_call_stack = layout.branch_sample_type & BRANCH_CALL_STACK != 0 && count > 0;
+    Ok(BranchStack { hw_index, is_call_stack, words })
 }

@@ -1,0 +1,175 @@
+//! perf.data files: found by their first bytes, read, unwound and symbolized.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use anyhow::Context;
+use burnmark_formats::Input;
+use burnmark_model::Parsed;
+use burnmark_native::{
+    FileFinder, ModuleReport, Modules, OwnFiles, PerfDataOptions, Places, SymbolOptions, finish, read_perf_data,
+};
+use burnmark_perf::file::{self, Map, Reader};
+
+use crate::args::InputArgs;
+use crate::{output, progress};
+
+/// What `info` calls the format.
+pub(crate) const NAME: &str = "perf-data";
+
+/// Modules in the table of those that were not found.
+const MISSING_SHOWN: usize = 10;
+
+/// An input, told apart.
+pub(crate) enum Sniffed {
+    /// perf's.
+    PerfData(Source),
+    /// Any other.
+    Other(Input),
+}
+
+/// Where the bytes of a perf.data file are.
+pub(crate) enum Source {
+    File(File),
+    Stream(Box<dyn Read>),
+}
+
+/// Looks at an input's first bytes.
+pub(crate) fn sniff(input: Input) -> anyhow::Result<Sniffed> {
+    match input {
+        Input::File { file, len } => {
+            let mut start = [0; 8];
+            let read = file.read_at(&mut start, 0)?;
+            if is_perf_data(&start[..read]) {
+                return Ok(Sniffed::PerfData(Source::File(file)));
+            }
+            if let Some(stream) = decompressed(&file, &start[..read])? {
+                return Ok(Sniffed::PerfData(Source::Stream(stream)));
+            }
+            Ok(Sniffed::Other(Input::File { file, len }))
+        }
+        Input::Stream(mut stream) => {
+            let mut start = Vec::new();
+            (&mut stream).take(8).read_to_end(&mut start)?;
+            let is_perf_data = is_perf_data(&start);
+            let whole = std::io::Cursor::new(start).chain(stream);
+            if is_perf_data {
+                return Ok(Sniffed::PerfData(Source::Stream(Box::new(whole))));
+            }
+            Ok(Sniffed::Other(Input::Stream(Box::new(whole))))
+        }
+        other => Ok(Sniffed::Other(other)),
+    }
+}
+
+fn is_perf_data(start: &[u8]) -> bool {
+    [&b"PERFILE2"[..], b"2ELIFREP", b"PERFFILE"].contains(&start)
+}
+
+/// The file's contents, if they are a compressed perf.data file.
+fn decompressed(file: &File, start: &[u8]) -> anyhow::Result<Option<Box<dyn Read>>> {
+    let open = || -> anyhow::Result<Option<Box<dyn Read>>> {
+        let raw = BufReader::new(At { file: file.try_clone()?, at: 0 });
+        Ok(match start {
+            [0x1f, 0x8b, ..] => Some(Box::new(flate2::bufread::MultiGzDecoder::new(raw))),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Box::new(zstd::stream::read::Decoder::with_buffer(raw)?)),
+            _ => None,
+        })
+    };
+    let Some(first) = open()? else { return Ok(None) };
+    let mut magic = Vec::new();
+    // A file that can't be decompressed is told of by who reads it next.
+    let is_perf = first.take(8).read_to_end(&mut magic).is_ok() && is_perf_data(&magic);
+    if is_perf { open() } else { Ok(None) }
+}
+
+/// Reads a file from its start, whatever its offset is.
+struct At {
+    file: File,
+    at: u64,
+}
+
+impl Read for At {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// Reads, unwinds and symbolizes. `counter` counts the bytes that are read, for `following` to show.
+pub(crate) fn read(
+    source: Source,
+    args: &InputArgs,
+    name: &str,
+    counter: Arc<AtomicU64>,
+    following: progress::Follower,
+) -> anyhow::Result<Parsed> {
+    let context = || format!("cannot read {name}");
+    let map;
+    let input = match source {
+        Source::File(file) => {
+            map = Map::of(&file).with_context(context)?;
+            file::Input::Bytes(&map)
+        }
+        Source::Stream(stream) => file::Input::Stream(stream),
+    };
+    let mut reader = Reader::open(input).with_context(context)?;
+    reader.progress(counter);
+    reader.limit_decompressed(args.max_decompressed);
+    let modules = Arc::new(Modules::new(finder(args)));
+    let keep_args = args.recorded.keep_args;
+    let options = PerfDataOptions { keep_args, modules: Some(modules.clone()), ..PerfDataOptions::default() };
+    let (recording, mut warnings) = read_perf_data(reader, &options).with_context(context)?;
+    drop(following);
+    let homes = std::env::var("HOME").into_iter().collect();
+    let options = SymbolOptions { keep_paths: keep_args, homes, ..SymbolOptions::default() };
+    let state = burnmark_native::Progress::default();
+    let finished =
+        progress::during("looking up symbols", || state.get(), || finish(&recording, &modules, &options, &state));
+    let Parsed { profile, warnings: of_symbols } = finished.parsed;
+    warnings.extend(of_symbols);
+    tell_missing(&finished.modules);
+    Ok(Parsed { profile, warnings })
+}
+
+/// Where to look for the files of modules.
+fn finder(args: &InputArgs) -> FileFinder {
+    let given = &args.recorded;
+    let build_id_caches = if given.buildid_dir.is_empty() {
+        std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".debug")).into_iter().collect()
+    } else {
+        given.buildid_dir.clone()
+    };
+    FileFinder::Places(Places {
+        build_id_caches,
+        debug_folders: given.debug_dir.clone(),
+        roots: given.symfs.clone(),
+        // Another machine's files are there: those of this one that have the same paths are others.
+        own: if given.symfs.is_empty() { OwnFiles::Files } else { OwnFiles::No },
+        ..Places::default()
+    })
+}
+
+/// Prints which modules were not found, or are others than those recorded.
+fn tell_missing(modules: &[ModuleReport]) {
+    let missing: Vec<&ModuleReport> =
+        modules.iter().filter(|module| module.file.is_none() && module.nameless > 0).collect();
+    if missing.is_empty() {
+        return;
+    }
+    output::say("modules that were not found here (--symfs, --debug-dir or --buildid-dir say where to look):");
+    output::say("  samples  build-id          module");
+    for module in missing.iter().take(MISSING_SHOWN) {
+        let id = if module.build_id.is_empty() { "not recorded" } else { &module.build_id };
+        let id = id.get(..16).unwrap_or(id);
+        output::say(&format!("  {:>7}  {id:<16}  {}: {}", module.nameless, module.path, module.symbols));
+    }
+    if missing.len() > MISSING_SHOWN {
+        output::say(&format!("  … and {} more", missing.len() - MISSING_SHOWN));
+    }
+}

@@ -1,0 +1,179 @@
+//! From a perf.data file to a [`Recording`].
+
+mod deferred;
+mod meta;
+
+use std::sync::Arc;
+
+use burnmark_model::{Meta, Position, Warning};
+use burnmark_perf::file::{self, Head, Item, Reader};
+use burnmark_perf::record::{DecodeError, Record};
+
+use crate::modules::Modules;
+use crate::recorder::{Event, Recorder};
+use crate::recording::{EventRow, Recording};
+use crate::unwind::{CallGraph, Machine, UnwindOptions};
+use deferred::Deferred;
+
+/// How to read.
+#[derive(Clone, Debug, Default)]
+pub struct PerfDataOptions {
+    /// Keep perf's whole command line. Else only the names of programs: arguments may be private.
+    pub keep_args: bool,
+    /// Where the files of modules are; they are opened while reading.
+    pub modules: Option<Arc<Modules>>,
+    /// How stacks are made of samples that have registers and a copy of the user stack.
+    pub call_graph: CallGraph,
+}
+
+/// Reads all records of a file into a recording. What is damaged or not understood is in the warnings.
+///
+/// # Errors
+/// If the input can't be read.
+pub fn read_perf_data(reader: Reader<'_>, options: &PerfDataOptions) -> Result<(Recording, Vec<Warning>), file::Error> {
+    let mut recorder = Recorder::new(Meta::default());
+    if let Some(modules) = &options.modules {
+        recorder.set_modules(modules.clone());
+    }
+    let mut reading = Reading {
+        recorder,
+        deferred: Deferred::default(),
+        failed: Failed::default(),
+        counted: 0,
+        call_graph: options.call_graph,
+        machine: None,
+    };
+    reading.describe(reader.head());
+    let ended = reader.read(&mut |head, run| reading.run(head, run))?;
+    reading.describe(&ended.head);
+    let Reading { mut recorder, deferred, failed, counted, .. } = reading;
+    deferred.release_all(&mut recorder);
+    // What the kernel counts at the end has been told by records in part.
+    let told = recorder.recording().lost_total();
+    if counted > told {
+        recorder.event(&Event::Lost { count: counted - told, time: recorder.now() });
+    }
+    meta::fill(&mut recorder, &ended.head, options.keep_args);
+    let warnings = ended.warnings.into_iter().map(|warning| Warning {
+        message: warning.message,
+        position: warning.at.map(Position::Byte),
+        count: warning.count,
+    });
+    let warnings = warnings.chain(failed.warning()).collect();
+    let mut recording = recorder.into_recording();
+    drop_dummies(&mut recording, &ended.head);
+    Ok((recording, warnings))
+}
+
+/// Removes events that only make the kernel write records of processes and memory.
+fn drop_dummies(recording: &mut Recording, head: &Head) {
+    let mut has_samples = vec![false; head.events.len()];
+    for sample in 0..recording.samples.len() {
+        if let Some(has) = has_samples.get_mut(usize::from(recording.event_of(sample))) {
+            *has = true;
+        }
+    }
+    let keeps = |index: usize| has_samples[index] || !head.events[index].is_dummy;
+    let mut number = 0;
+    let numbers = (0..head.events.len()).map(|index| {
+        number += u16::from(keeps(index));
+        number.saturating_sub(1)
+    });
+    let numbers: Vec<u16> = numbers.collect();
+    if usize::from(number) == head.events.len() || number == 0 {
+        return;
+    }
+    for event in &mut recording.sample_events {
+        *event = numbers.get(usize::from(*event)).copied().unwrap_or_default();
+    }
+    let mut index = 0;
+    recording.events.retain(|_| {
+        index += 1;
+        keeps(index - 1)
+    });
+}
+
+struct Reading {
+    recorder: Recorder,
+    deferred: Deferred,
+    failed: Failed,
+    /// Lost samples as the kernel counted them per event, which `LOST` records tell of, too.
+    counted: u64,
+    call_graph: CallGraph,
+    machine: Option<Machine>,
+}
+
+impl Reading {
+    /// Takes over what is known of events and files; in pipe mode it comes bit by bit.
+    fn describe(&mut self, head: &Head) {
+        let rows = head.events.iter().map(|event| EventRow { name: event.name.as_str().into(), period: event.period });
+        *self.recorder.events_mut() = rows.collect();
+        let ids = head.features.build_ids.iter().map(|id| (&id.path[..], &id.build_id[..]));
+        self.recorder.set_build_ids(ids);
+        // Without a word of it, it is most likely one like this.
+        let machine = match head.features.arch.as_deref() {
+            Some(name) => Machine::from_name(name),
+            None => Machine::host(),
+        };
+        if machine != self.machine {
+            self.machine = machine;
+            self.recorder.set_unwinding(UnwindOptions { call_graph: self.call_graph, machine });
+        }
+    }
+
+    fn run(&mut self, head: &Head, run: &[Item<'_>]) {
+        if head.events.len() != self.recorder.events_mut().len() {
+            self.describe(head);
+        }
+        for item in run {
+            let Some(event) = head.events.get(usize::from(item.event)) else { continue };
+            match Record::decode(item.bytes, &event.layout) {
+                Ok(record) => self.record(&record, item.event),
+                Err(error) => self.failed.add(item, error),
+            }
+        }
+    }
+
+    fn record(&mut self, record: &Record<'_>, event: u16) {
+        match record {
+            Record::Sample(sample) => {
+                let cookie = sample.callchain.and_then(|chain| chain.deferred_cookie());
+                match cookie {
+                    Some(cookie) => self.deferred.hold(cookie, sample, self.recorder.sample_event(sample, event)),
+                    None => self.recorder.apply(record, event),
+                }
+            }
+            Record::CallchainDeferred(rest) => self.deferred.release(rest, &mut self.recorder),
+            Record::LostSamples(lost) => self.counted = self.counted.saturating_add(lost.lost),
+            _ => self.recorder.apply(record, event),
+        }
+    }
+}
+
+/// Records that could not be decoded.
+#[derive(Debug, Default)]
+struct Failed {
+    count: u64,
+    samples: u64,
+    first: Option<(u64, DecodeError)>,
+}
+
+impl Failed {
+    fn add(&mut self, item: &Item<'_>, error: DecodeError) {
+        const SAMPLE: u32 = 9;
+        self.count += 1;
+        let kind = burnmark_perf::record::Header::peek(item.bytes).map(|header| header.kind);
+        self.samples += u64::from(kind == Some(SAMPLE));
+        self.first.get_or_insert((item.position, error));
+    }
+
+    fn warning(self) -> Option<Warning> {
+        let (at, error) = self.first?;
+        let message = format!("damaged records ({} samples) are left out; the first: {error}", self.samples);
+        Some(Warning { message, position: Some(Position::Byte(at)), count: self.count })
+    }
+}
+
+#[cfg(test)]
+#[path = "perfdata/tests.rs"]
+mod tests;
