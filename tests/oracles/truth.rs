@@ -269,6 +269,24 @@ fn threads_that_come_and_go() {
     assert!((recorded / burned - 1.0).abs() < 0.1, "{recorded} ns recorded in brief, {burned} ns burned");
 }
 
+/// Threads that live for a third of a sample's period: each is met by chance, all of them together for what they burned.
+#[test]
+fn ten_thousand_threads() {
+    let Some(recorded) = Recorded::attached("churn", &["10000", "300"], &[]) else { return };
+    let info = recorded.info();
+    if info["meta"].to_string().contains("bound to tasks") || info.to_string().contains("bound to tasks") {
+        machine::skipped("timers bound to tasks miss threads of 0.3 ms: this needs root or CAP_PERFMON");
+        return;
+    }
+    assert_eq!(info["lost"], 0, "{info}");
+    let top = recorded.top(&[]);
+    let burned = number(&recorded.truth[0][1]);
+    let recorded = top.share("brief") * top.0["total"].as_f64().expect("a number");
+    assert!((recorded / burned - 1.0).abs() < 0.1, "{recorded} ns recorded in brief, {burned} ns burned");
+    let samples = top.0["samples"].as_u64().expect("a number");
+    assert!(info["threads"].as_u64() > Some(samples / 4), "hardly any thread is met twice: {info}");
+}
+
 #[test]
 fn the_kernels_frames_stand_on_the_callers() {
     let Some(recorded) = Recorded::attached("kernel", &["1.5"], &[]) else { return };

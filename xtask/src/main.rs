@@ -5,6 +5,7 @@
 
 mod fixtures;
 mod licences;
+mod overhead;
 mod setup;
 mod shell;
 mod source;
@@ -37,7 +38,7 @@ enum Task {
     Fixtures(fixtures::FixtureOptions),
     /// Sample programs with perf and burnmark at once and compare, at full length
     Proof,
-    /// Run the benchmarks
+    /// Run the benchmarks; `bench overhead` measures what recorders cost a database
     Bench(suite::BenchOptions),
 }
 
