@@ -7,4 +7,5 @@ mod permissions;
 mod recording;
 mod sampling;
 mod support;
+mod symbols;
 mod targets;

@@ -30,6 +30,7 @@ const TOOLS: &[Tool] = &[
     Tool { programs: &["mold"], package: "mold", used_for: "programs laid out by another linker" },
     Tool { programs: &["kill"], package: "procps", used_for: "interrupting recordings" },
     Tool { programs: &["xz"], package: "xz-utils", used_for: "a program to sample that is not ours" },
+    Tool { programs: &["node"], package: "nodejs", used_for: "sampling JavaScript" },
 ];
 
 /// How the tests are run.
