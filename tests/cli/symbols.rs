@@ -130,6 +130,22 @@ fn javascript_functions_have_names_with_perf_basic_prof() {
     assert!(row(&table, "fib").unwrap()["file"].as_str().unwrap().ends_with("fib.js"));
     let names: Vec<_> = table["rows"].as_array().unwrap().iter().filter(|row| row["function"] == "fib").collect();
     assert_eq!(names.len(), 1, "one function, whichever compiler made it");
+    // Without the flag the summary says so.
+    burnmark_in(folder.path(), &["record", "--", "node", "fib.js"]).ok();
+    let top = burnmark_in(folder.path(), &["top"]).ok().stdout;
+    assert!(top.contains("in JavaScript without names") && top.contains("node --perf-basic-prof"), "{top}");
+}
+
+#[test]
+fn an_interpreter_is_named_as_one() {
+    let loops = "sum(i * i for i in range(2000000))";
+    if !sampling_works() || !has(&["/usr/bin/python3", "-c", "pass"]) {
+        return;
+    }
+    let folder = folder();
+    burnmark_in(folder.path(), &["record", "--", "/usr/bin/python3", "-c", loops]).ok();
+    let top = burnmark_in(folder.path(), &["top"]).ok().stdout;
+    assert!(top.contains("% is in Python: the frames are the interpreter's own; `python3 -X perf`"), "{top}");
 }
 
 #[test]

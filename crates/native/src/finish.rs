@@ -1,6 +1,7 @@
 //! From a raw recording to a profile.
 
 mod again;
+mod hints;
 mod names;
 mod paths;
 mod values;
@@ -281,6 +282,7 @@ impl<'a> Builder<'a> {
         }
         self.tell_completeness();
         let modules = self.tell_missing_symbols();
+        self.profile.meta.notes.extend(hints::hints(self.recording, &self.looked, &modules));
         let Self { recording, mut profile, warnings, .. } = self;
         // The source counts what the kernel tells at the end, too; records tell of a part of the same losses.
         profile.meta.lost = Some(profile.meta.lost.unwrap_or(0).max(recording.lost_total()));
@@ -476,13 +478,19 @@ impl<'a> Builder<'a> {
             if count == 0 {
                 continue;
             }
-            let message = format!("no symbols for {path}: {reason}");
-            self.warnings.push(Warning { message, position: None, count });
+            // The rest is in the metadata.
+            if count.saturating_mul(WARN_FROM) >= self.recording.samples.len() as u64 {
+                let message = format!("no symbols for {path}: {reason}");
+                self.warnings.push(Warning { message, position: None, count });
+            }
             self.profile.meta.other.insert(format!("no_symbols.{path}"), format!("{count} samples: {reason}"));
         }
         reports
     }
 }
+
+/// A module is warned of if at least one in so many samples met code without a name in it.
+const WARN_FROM: u64 = 200;
 
 const EMPTY: Frame = Frame { function: None, module: None, address: None, line: 0, column: 0, inline_depth: 0 };
 
