@@ -4,7 +4,7 @@ use crate::recording::Recording;
 use crate::symbols::{FileFinder, Located};
 
 /// Where threads of user programs start: C libraries' (glibc, musl), the dynamic linker's, Go's.
-const USER_STARTS: [&str; 21] = [
+const USER_STARTS: [&str; 24] = [
     "_start",
     "_dl_start",
     "_dl_start_user",
@@ -26,6 +26,9 @@ const USER_STARTS: [&str; 21] = [
     "runtime.goexit.abi0",
     "runtime.rt0_go.abi0",
     "runtime.mstart.abi0",
+    "runtime.mstart",
+    "runtime.clone",
+    "runtime.clone.abi0",
 ];
 
 /// Where threads of the kernel start: kernel threads, and the idle threads of each CPU.

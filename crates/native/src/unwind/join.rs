@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn each_turn_of_a_recursion_is_told_apart() {
         let (bytes, chain) = recursion(10, 30);
-        let stack = StackCopy { start: 0x7000, bytes: &bytes };
+        let stack = StackCopy { start: 0x7000, bytes: &bytes, beyond: None };
         for frame in 0..10 {
             let slot = 0x7000 + 24 * frame + 8;
             let rest = rest_of_chain(&chain, 0x1000, Some(0x7000), stack, slot).map(<[u64]>::len);
@@ -70,7 +70,7 @@ mod tests {
     fn one_address_beyond_the_copy_is_known_and_no_more() {
         // The copy ends before the return address of the fifth frame (index 4).
         let (bytes, chain) = recursion(10, 13);
-        let stack = StackCopy { start: 0x7000, bytes: &bytes };
+        let stack = StackCopy { start: 0x7000, bytes: &bytes, beyond: None };
         let rest = |frame: u64| rest_of_chain(&chain, 0x1000, Some(0x7000), stack, 0x7000 + 24 * frame + 8);
         assert_eq!(rest(4).map(<[u64]>::len), Some(6));
         assert_eq!(rest(5), None);
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_frame_without_frame_pointer_is_not_skipped() {
         let (bytes, chain) = recursion(10, 13);
-        let stack = StackCopy { start: 0x7000, bytes: &bytes };
+        let stack = StackCopy { start: 0x7000, bytes: &bytes, beyond: None };
         let between = 0x7000 + 24 * 4 + 8 - 8;
         assert_eq!(rest_of_chain(&chain, 0x1000, Some(0x7000), stack, between), None);
     }
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_chain_of_other_making_is_left_alone() {
         let (bytes, mut chain) = recursion(10, 13);
-        let stack = StackCopy { start: 0x7000, bytes: &bytes };
+        let stack = StackCopy { start: 0x7000, bytes: &bytes, beyond: None };
         let slot = 0x7000 + 24 * 4 + 8;
         assert_eq!(rest_of_chain(&chain, 0x1004, Some(0x7000), stack, slot), None);
         assert_eq!(rest_of_chain(&chain, 0x1000, None, stack, slot), None);

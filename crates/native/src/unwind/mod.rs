@@ -10,7 +10,7 @@
 //! | the module has a table for the address | that | that |
 //! | a signal trampoline without a table | what the kernel put on the stack | the same |
 //! | anything else | the frame pointer; a leaf that has pushed nothing: its return address | the end |
-//! | the copied stack ends | the kernel's chain, if it is known where to join | the end |
+//! | the copied stack ends | the process's memory, if the frame there is still the same; else the kernel's chain, if it is known where to join | the process's memory |
 //!
 //! Callers are looked up at their return address − 1; a leaf, and what a signal interrupted, at its address.
 
@@ -32,7 +32,7 @@ use module::Module;
 pub use registers::Machine;
 use registers::Registers;
 use rule::Way;
-use stack::StackCopy;
+use stack::{Memory, StackCopy};
 use walk::{Caller, Stop};
 
 /// Frames of one stack; what lies beyond is left out. 64 KB of stack, the most that the kernel copies, hold no more
@@ -64,12 +64,14 @@ pub struct UnwindOptions {
     pub call_graph: CallGraph,
     /// The machine that was recorded; `None` if it is one whose stacks can't be unwound.
     pub machine: Option<Machine>,
+    /// The sampled processes run here and now, so that their memory tells of stacks that are longer than their copies.
+    pub reads_memory: bool,
 }
 
 impl UnwindOptions {
-    /// For samples of the machine burnmark runs on.
+    /// For processes that are sampled here and now.
     pub fn here(call_graph: CallGraph) -> Self {
-        Self { call_graph, machine: Machine::host() }
+        Self { call_graph, machine: Machine::host(), reads_memory: true }
     }
 }
 
@@ -90,12 +92,15 @@ pub struct StackEnds {
     pub damaged: u64,
     /// At the most frames a stack may have.
     pub too_deep: u64,
+    /// Of all these, those that were longer than the copied stack: what was not copied was read from the process or
+    /// taken from the kernel's chain, or is missing.
+    pub beyond_copy: u64,
 }
 
 impl StackEnds {
     /// All unwound stacks.
     pub fn total(&self) -> u64 {
-        let Self { start, joined, truncated, other_stack, no_tables, damaged, too_deep } = self;
+        let Self { start, joined, truncated, other_stack, no_tables, damaged, too_deep, beyond_copy: _ } = self;
         start + joined + truncated + other_stack + no_tables + damaged + too_deep
     }
 }
@@ -133,6 +138,8 @@ struct Place {
     generation: u64,
     address: u64,
     pid: i32,
+    /// Whether there is code at all.
+    is_mapped: bool,
     /// [`crate::NONE`] outside of any module with tables.
     module: u32,
     offset: u64,
@@ -150,6 +157,21 @@ enum End {
     TooDeep,
 }
 
+/// How far a stack was walked.
+struct Walk {
+    registers: Registers,
+    /// Those of the frame before.
+    callee: Registers,
+    /// The frame was interrupted, it has called nobody.
+    is_leaf: bool,
+    /// It was found by tables.
+    by_tables: bool,
+    /// It is among the frames that are handed out.
+    is_told: bool,
+    /// Where these begin.
+    first: usize,
+}
+
 /// Unwinds samples.
 #[derive(Debug)]
 pub(crate) struct Unwinder {
@@ -158,13 +180,14 @@ pub(crate) struct Unwinder {
     modules: Vec<Option<Option<Box<Module>>>>,
     cache: Vec<Option<Place>>,
     context: UnwindContext<usize>,
+    memory: Memory,
     ends: StackEnds,
 }
 
 impl Unwinder {
     pub(crate) fn new(options: UnwindOptions) -> Self {
-        let (modules, ends) = Default::default();
-        Self { options, modules, cache: vec![None; CACHE_SLOTS], context: UnwindContext::new(), ends }
+        let (modules, memory, ends) = Default::default();
+        Self { options, modules, cache: vec![None; CACHE_SLOTS], context: UnwindContext::new(), memory, ends }
     }
 
     pub(crate) fn ends(&self) -> &StackEnds {
@@ -178,15 +201,22 @@ impl Unwinder {
             return false;
         };
         let Some(leaf) = Registers::recorded(machine, &half.registers) else { return false };
-        let stack = StackCopy { start: leaf.stack_pointer(), bytes: half.stack };
+        let stack = StackCopy { start: leaf.stack_pointer(), bytes: half.stack, beyond: None };
         let first = frames.len();
-        let mut end = self.walk(leaf, stack, half.task, code, frames);
-        if let End::NotCopied(slot) = end
-            && self.options.call_graph == CallGraph::Auto
-            && let Some(rest) = join::rest_of_chain(half.chain, leaf.ip, leaf.frame_pointer(), stack, slot)
-        {
-            frames.extend(rest.iter().map(|address| UserFrame { address: *address, is_return: true }));
-            end = End::Joined;
+        let mut walk = Walk { registers: leaf, callee: leaf, is_leaf: true, by_tables: false, is_told: false, first };
+        let mut end = self.walk(&mut walk, stack, half.task, code, frames);
+        if let End::NotCopied(slot) = end {
+            self.ends.beyond_copy += 1;
+            let copied = frames.len();
+            end = self.walk_beyond(&mut walk, stack, half.task, code, frames).unwrap_or(end);
+            if end != End::Start
+                && self.options.call_graph == CallGraph::Auto
+                && let Some(rest) = join::rest_of_chain(half.chain, leaf.ip, leaf.frame_pointer(), stack, slot)
+            {
+                frames.truncate(copied);
+                frames.extend(rest.iter().map(|address| UserFrame { address: *address, is_return: true }));
+                end = End::Joined;
+            }
         }
         // Nothing but the leaf: the kernel could read more.
         if self.options.call_graph == CallGraph::Auto && end != End::Start && frames.len() == first + 1 {
@@ -198,30 +228,89 @@ impl Unwinder {
         true
     }
 
+    /// Goes on where the copy ends, in the memory of the process as it is now: the frames that far out have mostly
+    /// stayed what they were. That they have is checked by the return address into the first of them.
+    fn walk_beyond(
+        &mut self,
+        walk: &mut Walk,
+        stack: StackCopy<'_>,
+        task: Task,
+        code: CodeMap<'_>,
+        frames: &mut Vec<UserFrame>,
+    ) -> Option<End> {
+        if !self.options.reads_memory {
+            return None;
+        }
+        let mut memory = std::mem::take(&mut self.memory);
+        let (slot, ip, machine) = (walk.registers.ip_slot, walk.registers.ip, walk.registers.machine);
+        let mut end = None;
+        let mut is_readable = true;
+        if let Some(slot) = slot
+            && let Some(beyond) = memory.of(task.pid)
+        {
+            match beyond.word(slot).map(|word| machine.code_address(word)) {
+                Some(now) if now == ip => {
+                    let stack = StackCopy { beyond: Some(&beyond), ..stack };
+                    end = Some(self.walk(walk, stack, task, code, frames));
+                }
+                Some(_) => {}
+                None => is_readable = false,
+            }
+        }
+        if !is_readable {
+            memory.forget(task.pid);
+        }
+        self.memory = memory;
+        end
+    }
+
+    /// From frame to frame. A walk that ended as something was not copied can go on with more memory.
     fn walk(
         &mut self,
-        mut registers: Registers,
+        walk: &mut Walk,
         stack: StackCopy<'_>,
         task: Task,
         code: CodeMap<'_>,
         frames: &mut Vec<UserFrame>,
     ) -> End {
-        let most = frames.len() + MOST_FRAMES;
-        let mut is_leaf = true;
         loop {
-            if frames.len() >= most {
+            if frames.len() - walk.first >= MOST_FRAMES {
                 return End::TooDeep;
             }
+            let Walk { registers, callee, is_leaf, by_tables, is_told, first } = &mut *walk;
             let ip = registers.ip;
-            frames.push(UserFrame { address: ip, is_return: !is_leaf });
-            let place = self.place(task, ip.wrapping_sub(u64::from(!is_leaf)), code);
+            if ip == 0 && frames.len() > *first {
+                return End::Start;
+            }
+            let place = self.place(task, ip.wrapping_sub(u64::from(!*is_leaf)), code);
+            // Tables that can't tell of a switch of stacks (Go's `systemstack`) lead anywhere.
+            if !place.is_mapped && frames.len() > *first {
+                if !std::mem::take(by_tables) || self.options.call_graph != CallGraph::Auto {
+                    return End::Damaged;
+                }
+                *registers = *callee;
+                *is_leaf = false;
+                match self.by_frame_pointer(registers, stack, task, code) {
+                    Ok(_) => continue,
+                    Err(Stop::NotCopied(slot)) => {
+                        *is_told = true;
+                        return End::NotCopied(slot);
+                    }
+                    Err(Stop::Damaged) => return End::Damaged,
+                }
+            }
+            if !std::mem::replace(is_told, true) {
+                frames.push(UserFrame { address: ip, is_return: !*is_leaf });
+            }
+            *callee = *registers;
+            *by_tables = matches!(place.way, Way::Rule(_));
             let module = self.modules.get(place.module as usize).and_then(|module| module.as_ref()?.as_deref());
             let step = match (place.way, module) {
                 (Way::Start, _) => return End::Start,
-                (Way::Rule(rule), Some(module)) => walk::by_rule(&mut registers, module, &rule, stack, is_leaf),
-                (Way::Trampoline, _) => walk::by_signal_frame(&mut registers, stack),
+                (Way::Rule(rule), Some(module)) => walk::by_rule(registers, module, &rule, stack, *is_leaf),
+                (Way::Trampoline, _) => walk::by_signal_frame(registers, stack),
                 _ if self.options.call_graph == CallGraph::Auto => {
-                    match self.without_tables(&mut registers, stack, task, is_leaf, code) {
+                    match self.without_tables(registers, stack, task, *is_leaf, code) {
                         Err(Stop::Damaged) => return End::NoTables,
                         step => step,
                     }
@@ -229,18 +318,17 @@ impl Unwinder {
                 _ => return End::NoTables,
             };
             match step {
-                Ok(Caller::Called) => is_leaf = false,
-                Ok(Caller::Interrupted) => is_leaf = true,
+                Ok(caller) => {
+                    *is_leaf = caller == Caller::Interrupted;
+                    *is_told = false;
+                }
                 Err(Stop::NotCopied(slot)) => return End::NotCopied(slot),
                 Err(Stop::Damaged) => return End::Damaged,
-            }
-            if registers.ip == 0 {
-                return End::Start;
             }
         }
     }
 
-    /// By the frame pointer, and only to what is code.
+    /// To the caller of code that has no tables.
     fn without_tables(
         &mut self,
         registers: &mut Registers,
@@ -256,9 +344,20 @@ impl Unwinder {
                 return Ok(Caller::Called);
             }
         }
+        self.by_frame_pointer(registers, stack, task, code)
+    }
+
+    /// By the frame pointer, and only to what is code.
+    fn by_frame_pointer(
+        &mut self,
+        registers: &mut Registers,
+        stack: StackCopy<'_>,
+        task: Task,
+        code: CodeMap<'_>,
+    ) -> Result<Caller, Stop> {
         let mut caller = *registers;
         let step = walk::by_frame_pointer(&mut caller, stack)?;
-        if caller.ip != 0 && code.spaces.find(task.pid, caller.ip.wrapping_sub(1)).is_none() {
+        if caller.ip != 0 && !self.place(task, caller.ip.wrapping_sub(1), code).is_mapped {
             return Err(Stop::Damaged);
         }
         *registers = caller;
@@ -281,8 +380,10 @@ impl Unwinder {
         {
             return place;
         }
-        let mut place = Place { generation, address, pid, module: crate::NONE, offset: 0, way: Way::Unknown };
+        let (module, is_mapped) = (crate::NONE, false);
+        let mut place = Place { generation, address, pid, is_mapped, module, offset: 0, way: Way::Unknown };
         if let Some(found) = code.spaces.find(pid, address) {
+            place.is_mapped = true;
             self.open(found.module, task, code);
             let module = self.modules.get_mut(found.module as usize).and_then(|module| module.as_mut()?.as_deref_mut());
             if let Some(module) = module {

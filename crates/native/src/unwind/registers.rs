@@ -110,13 +110,15 @@ pub(super) struct Registers {
     pub(super) machine: Machine,
     /// Where the frame executes.
     pub(super) ip: u64,
+    /// Where in memory that was read from, if it was.
+    pub(super) ip_slot: Option<u64>,
     known: u64,
     values: [u64; 32],
 }
 
 impl Registers {
     pub(super) fn new(machine: Machine, ip: u64) -> Self {
-        Self { machine, ip, known: 0, values: [0; 32] }
+        Self { machine, ip, ip_slot: None, known: 0, values: [0; 32] }
     }
 
     /// Those of a sample; `None` if it has no 64-bit user half, or if instruction or stack pointer are missing.

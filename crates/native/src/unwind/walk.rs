@@ -67,6 +67,7 @@ pub(super) fn by_rule(
         registers.set(*register, value(*saved).ok().flatten());
     }
     registers.ip = return_address;
+    registers.ip_slot = rule.return_address.and_then(|saved| slot(&old, saved, cfa));
     Ok(if rule.is_signal { Caller::Interrupted } else { Caller::Called })
 }
 
@@ -85,6 +86,15 @@ fn cfa(registers: &Registers, module: &Module, cfa: Cfa, stack: StackCopy<'_>) -
         Cfa::Expression(index) => expression(registers, module, index, None, stack),
     };
     value.ok_or(Stop::Damaged)
+}
+
+/// Where a saved register lies in memory.
+fn slot(old: &Registers, saved: Saved, cfa: u64) -> Option<u64> {
+    match saved {
+        Saved::AtCfa(offset) => Some(cfa.wrapping_add_signed(offset.into())),
+        Saved::At { register, offset } => Some(old.get(register)?.wrapping_add_signed(offset.into())),
+        _ => None,
+    }
 }
 
 /// A register's value in the caller; `None` if it is not known, an error with the address if it was not copied.
@@ -123,7 +133,8 @@ pub(super) fn by_frame_pointer(registers: &mut Registers, stack: StackCopy<'_>) 
     let fp = registers.frame_pointer().ok_or(Stop::Damaged)?;
     let slot = fp.checked_add(8).ok_or(Stop::Damaged)?;
     let after = fp.checked_add(16).ok_or(Stop::Damaged)?;
-    if fp % 8 != 0 || fp < registers.stack_pointer() {
+    // Another stack's may lie below.
+    if !fp.is_multiple_of(8) || (fp < registers.stack_pointer() && stack.contains(fp)) {
         return Err(Stop::Damaged);
     }
     let (Some(next), Some(return_address)) = (stack.word(fp), stack.word(slot)) else {
@@ -133,6 +144,7 @@ pub(super) fn by_frame_pointer(registers: &mut Registers, stack: StackCopy<'_>) 
     registers.set(machine.frame_pointer(), Some(next));
     registers.set(machine.stack_pointer(), Some(after));
     registers.ip = machine.code_address(return_address);
+    registers.ip_slot = Some(slot);
     Ok(Caller::Called)
 }
 
@@ -149,6 +161,7 @@ pub(super) fn by_return_address(registers: &mut Registers, stack: StackCopy<'_>)
         }
     };
     registers.ip = machine.code_address(return_address);
+    registers.ip_slot = (!machine.has_link_register()).then_some(sp);
     Some(Caller::Called)
 }
 
@@ -193,12 +206,14 @@ pub(super) fn by_signal_frame(registers: &mut Registers, stack: StackCopy<'_>) -
                 caller.set(register, Some(word(offset)?));
             }
             caller.ip = word(X86_SAVED_IP)?;
+            caller.ip_slot = Some(sp.wrapping_add(X86_SAVED_IP));
         }
         Machine::Aarch64 => {
             for register in 0..32 {
                 caller.set(register, Some(word(AARCH64_SAVED + 8 * u64::from(register))?));
             }
             caller.ip = word(AARCH64_SAVED + 8 * 32)?;
+            caller.ip_slot = Some(sp.wrapping_add(AARCH64_SAVED + 8 * 32));
         }
     }
     *registers = caller;
