@@ -12,3 +12,4 @@ mod same_file;
 #[path = "../cli/support.rs"]
 mod support;
 mod truth;
+mod unwind;

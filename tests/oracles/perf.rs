@@ -78,6 +78,31 @@ pub(crate) fn record(data: &Path, frequency: u32) -> Command {
     command
 }
 
+/// `perf record` at this frequency with registers and stack copies, as much as it takes by itself.
+pub(crate) fn record_dwarf(data: &Path, frequency: u32) -> Command {
+    let mut command = Command::new("perf");
+    command.args(["record", "-q", "--call-graph", "dwarf", "-F", &frequency.to_string(), "-o"]).arg(data);
+    command
+}
+
+/// The outermost frame of each sample's stack, by `perf script`.
+pub(crate) fn roots(data: &Path) -> Vec<(String, u64)> {
+    let output = Command::new("perf")
+        .args(["script", "--no-inline", "--max-stack", "5000", "-F", "comm,tid,ip,sym", "-i"])
+        .arg(data)
+        .stdin(Stdio::null())
+        .output()
+        .expect("perf starts");
+    assert!(output.status.success(), "perf script: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let outermost = |sample: &str| {
+        let frame = sample.lines().skip(1).filter(|line| !line.trim().is_empty()).last()?;
+        // An address, and a name if it is known.
+        Some((frame.trim().split_once(' ').map_or("", |(_, name)| name).trim().to_owned(), 1))
+    };
+    text.split("\n\n").filter_map(outermost).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,7 +72,8 @@ pub(crate) fn proof(root: &Path) -> Result<bool> {
     let Runner::Nextest(program) = setup::runner(root)? else {
         anyhow::bail!("the proof needs cargo-nextest: `cargo install cargo-nextest --locked`");
     };
-    let arguments = ["nextest", "run", "--release", "--test", "oracles", "--no-capture", "-E", "test(/^accuracy::/)"];
+    let arguments =
+        ["nextest", "run", "--release", "--test", "oracles", "--no-capture", "-E", "test(/^(accuracy|unwind)::/)"];
     let mut command = shell::command(root, program, &arguments);
     command.env("BURNMARK_PROOF", "full");
     shell::succeeds(command)

@@ -117,7 +117,7 @@ impl Reading {
         };
         if machine != self.machine {
             self.machine = machine;
-            self.recorder.set_unwinding(UnwindOptions { call_graph: self.call_graph, machine });
+            self.recorder.set_unwinding(UnwindOptions { call_graph: self.call_graph, machine, reads_memory: false });
         }
     }
 

@@ -214,18 +214,27 @@ impl Unwinder {
                 && let Some(rest) = join::rest_of_chain(half.chain, leaf.ip, leaf.frame_pointer(), stack, slot)
             {
                 frames.truncate(copied);
-                frames.extend(rest.iter().map(|address| UserFrame { address: *address, is_return: true }));
+                self.join(rest, half.task, code, frames);
                 end = End::Joined;
             }
         }
         // Nothing but the leaf: the kernel could read more.
         if self.options.call_graph == CallGraph::Auto && end != End::Start && frames.len() == first + 1 {
-            let rest = half.chain.get(1..).unwrap_or_default();
-            frames.extend(rest.iter().map(|address| UserFrame { address: *address, is_return: true }));
-            end = if rest.is_empty() { end } else { End::Joined };
+            self.join(half.chain.get(1..).unwrap_or_default(), half.task, code, frames);
+            end = if frames.len() == first + 1 { end } else { End::Joined };
         }
         self.count(end, stack);
         true
+    }
+
+    /// Appends callers that the kernel found. It takes every word for a frame that a frame pointer points to.
+    fn join(&mut self, rest: &[u64], task: Task, code: CodeMap<'_>, frames: &mut Vec<UserFrame>) {
+        for address in rest {
+            if !self.place(task, address.wrapping_sub(1), code).is_mapped {
+                break;
+            }
+            frames.push(UserFrame { address: *address, is_return: true });
+        }
     }
 
     /// Goes on where the copy ends, in the memory of the process as it is now: the frames that far out have mostly
@@ -283,7 +292,7 @@ impl Unwinder {
                 return End::Start;
             }
             let place = self.place(task, ip.wrapping_sub(u64::from(!*is_leaf)), code);
-            // Tables that can't tell of a switch of stacks (Go's `systemstack`) lead anywhere.
+            // Tables that don't know of a switch of stacks lead anywhere.
             if !place.is_mapped && frames.len() > *first {
                 if !std::mem::take(by_tables) || self.options.call_graph != CallGraph::Auto {
                     return End::Damaged;
@@ -305,8 +314,12 @@ impl Unwinder {
             *callee = *registers;
             *by_tables = matches!(place.way, Way::Rule(_));
             let module = self.modules.get(place.module as usize).and_then(|module| module.as_ref()?.as_deref());
+            let is_go = module.is_some_and(|module| module.is_go);
             let step = match (place.way, module) {
                 (Way::Start, _) => return End::Start,
+                (Way::Rule(_), Some(module)) if !*is_leaf && switches_stack(module, registers, stack) => {
+                    self.by_frame_pointer(registers, stack, task, code)
+                }
                 (Way::Rule(rule), Some(module)) => walk::by_rule(registers, module, &rule, stack, *is_leaf),
                 (Way::Trampoline, _) => walk::by_signal_frame(registers, stack),
                 _ if self.options.call_graph == CallGraph::Auto => {
@@ -319,6 +332,9 @@ impl Unwinder {
             };
             match step {
                 Ok(caller) => {
+                    if is_go {
+                        walk::restore_frame_pointer(registers, callee, stack);
+                    }
                     *is_leaf = caller == Caller::Interrupted;
                     *is_told = false;
                 }
@@ -428,6 +444,13 @@ impl Unwinder {
         };
         *count += 1;
     }
+}
+
+/// Go's tables say nothing of frame pointers, nor of its switches between the stacks of goroutines and threads (`systemstack`), but the
+/// frame pointers lead across.
+fn switches_stack(module: &Module, registers: &Registers, stack: StackCopy<'_>) -> bool {
+    let is_elsewhere = |fp: u64| fp != 0 && !stack.contains(fp);
+    module.is_go && registers.frame_pointer().is_some_and(is_elsewhere)
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub(super) struct Module {
     debug_frame: Option<Tables>,
     /// By offset in the file.
     ways: HashMap<u64, Way, RandomState>,
+    /// The Go toolchain made it.
+    pub(super) is_go: bool,
     pub(super) rules: Rules,
 }
 
@@ -94,7 +96,8 @@ impl Module {
         }
         let segments = elf.segments().clone();
         let (ways, rules) = Default::default();
-        Some(Self { segments, machine, bases, frame_header, eh_frame, debug_frame, ways, rules, file })
+        let is_go = elf.file.section_by_name(".go.buildinfo").is_some();
+        Some(Self { segments, machine, bases, frame_header, eh_frame, debug_frame, ways, is_go, rules, file })
     }
 
     /// How to get to the caller of the code at a file offset.

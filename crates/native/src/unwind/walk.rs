@@ -148,6 +148,18 @@ pub(super) fn by_frame_pointer(registers: &mut Registers, stack: StackCopy<'_>) 
     Ok(Caller::Called)
 }
 
+/// After a step by tables that tell of the stack pointer only: a frame pointer that pointed just below the return
+/// address was set up by the callee, and points to the caller's.
+pub(super) fn restore_frame_pointer(registers: &mut Registers, callee: &Registers, stack: StackCopy<'_>) {
+    let (register, saved_at) = (registers.machine.frame_pointer(), registers.stack_pointer().wrapping_sub(16));
+    if registers.machine == Machine::X86_64
+        && registers.get(register) == Some(saved_at)
+        && callee.get(register) == Some(saved_at)
+    {
+        registers.set(register, stack.word(saved_at));
+    }
+}
+
 /// Goes to the caller of code that pushed nothing yet: its return address is the word at the stack pointer, or in the
 /// link register.
 pub(super) fn by_return_address(registers: &mut Registers, stack: StackCopy<'_>) -> Option<Caller> {
