@@ -287,30 +287,17 @@ pub(crate) struct InfoArgs {
 they are used if their build-id is the recorded one. Without a recorded build-id the first file of the name is used.
 
 Examples:
-  burnmark symbolize burnmark.pb.gz -o named.pb.gz                      after installing debug symbols
-  burnmark symbolize prod.pb.gz --debug-dir ./build -o named.pb.gz      unstripped programs, or .debug files
-  burnmark symbolize prod.pb.gz --symfs /srv/image/root -o named.pb.gz  a copy of the machine's files"
+  burnmark symbolize burnmark.pb.gz -o new.pb.gz                   with installed debug symbols
+  burnmark symbolize prod.pb.gz --debug-dir ./build -o new.pb.gz   unstripped programs
+  burnmark symbolize prod.pb.gz --symfs /srv/image -o new.pb.gz    a copy of its files"
 )]
 pub(crate) struct SymbolizeArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
 
-    /// Folder with unstripped programs or debug files: laid out like /usr/lib/debug, or by name; several are searched in
-    /// order
-    #[arg(long, value_name = "DIR")]
-    pub(crate) debug_dir: Vec<PathBuf>,
-
-    /// Folder that stands for / of the recorded machine; several are searched in order
-    #[arg(long, value_name = "DIR")]
-    pub(crate) symfs: Vec<PathBuf>,
-
     /// Where to write; the extension decides the format as in `convert`
     #[arg(short, long, value_name = "OUT", required = true)]
     pub(crate) output: PathBuf,
-
-    /// Keep full home paths of source files (else they are cut to ~)
-    #[arg(long)]
-    pub(crate) keep_paths: bool,
 }
 
 #[derive(Debug, Args)]
@@ -366,9 +353,9 @@ pub(crate) struct InputArgs {
     pub(crate) recorded: RecordedArgs,
 }
 
-/// Where the files are that a perf.data file was recorded from, and what of it to show.
+/// Where the files are that a profile was recorded from, and what of it to show.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "perf.data")]
+#[command(next_help_heading = "Symbols (of perf.data files, and for `symbolize`)")]
 pub(crate) struct RecordedArgs {
     /// Folder that stands for the recorded machine's /, such as a container's root; may be given several times
     #[arg(long, value_name = "DIR")]

@@ -138,7 +138,7 @@ pub(crate) fn read(
 }
 
 /// Where to look for the files of modules.
-fn finder(args: &InputArgs) -> FileFinder {
+pub(crate) fn finder(args: &InputArgs) -> FileFinder {
     let given = &args.recorded;
     let build_id_caches = if given.buildid_dir.is_empty() {
         std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".debug")).into_iter().collect()
@@ -156,7 +156,7 @@ fn finder(args: &InputArgs) -> FileFinder {
 }
 
 /// Prints which modules were not found, or are others than those recorded.
-fn tell_missing(modules: &[ModuleReport]) {
+pub(crate) fn tell_missing(modules: &[ModuleReport]) {
     let missing: Vec<&ModuleReport> =
         modules.iter().filter(|module| module.file.is_none() && module.nameless > 0).collect();
     if missing.is_empty() {

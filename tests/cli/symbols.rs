@@ -47,7 +47,7 @@ int main(void) {
 "#;
 
 fn build(folder: &Path, name: &str, source: &str, flags: &[&str]) {
-    std::fs::write(folder.join(format!("{name}.c")), source).unwrap();
+    std::fs::write(folder.join(format!("{name}.c")), source).expect("the folder is ours");
     run(folder, &[&["gcc", "-O1", "-o", name], flags, &[&format!("{name}.c")]].concat());
 }
 
@@ -68,7 +68,7 @@ fn has(words: &[&str]) -> bool {
 
 /// The row of a function.
 fn row(table: &Value, function: &str) -> Option<Value> {
-    table["rows"].as_array().unwrap().iter().find(|row| row["function"] == function).cloned()
+    table["rows"].as_array().expect("a table").iter().find(|row| row["function"] == function).cloned()
 }
 
 fn share(table: &Value, function: &str) -> f64 {

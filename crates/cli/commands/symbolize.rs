@@ -3,41 +3,33 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use burnmark_native::{FileFinder, Finished, ModuleReport, Modules, OwnFiles, Places, SymbolOptions, resymbolize};
+use burnmark_native::{Finished, Modules, SymbolOptions, resymbolize};
 
 use crate::args::SymbolizeArgs;
 use crate::save::{self, SaveOptions};
-use crate::{open, output, progress};
-
-/// Modules that are listed when names are still missing.
-const LISTED: usize = 12;
+use crate::{open, output, perfdata, progress};
 
 /// Looks names up for a profile that lacks them, and writes it.
 pub(crate) fn run(args: &SymbolizeArgs) -> anyhow::Result<ExitCode> {
     save::check_name(&args.output, None)?;
-    for folder in args.debug_dir.iter().chain(&args.symfs) {
+    let given = &args.input.recorded;
+    for folder in given.debug_dir.iter().chain(&given.symfs).chain(&given.buildid_dir) {
         if !folder.is_dir() {
             bail!("{} is no folder: name one that holds files with symbols", folder.display());
         }
     }
     let opened = open::open(&args.input)?;
     let profile = open::filtered(opened.profile, &Default::default(), &args.input.pid, None)?;
-    let homes: Vec<String> = std::env::var("HOME").into_iter().collect();
-    let modules = Modules::new(FileFinder::Places(Places {
-        build_id_caches: homes.iter().map(|home| std::path::Path::new(home).join(".debug")).collect(),
-        debug_folders: args.debug_dir.clone(),
-        roots: args.symfs.clone(),
-        own: OwnFiles::Files,
-        ..Places::default()
-    }));
-    let options = SymbolOptions { homes, keep_paths: args.keep_paths, ..SymbolOptions::default() };
+    let homes = std::env::var("HOME").into_iter().collect();
+    let modules = Modules::new(perfdata::finder(&args.input));
+    let options = SymbolOptions { homes, keep_paths: given.keep_args, ..SymbolOptions::default() };
     let state = burnmark_native::Progress::default();
     let looking = || resymbolize(&profile, &modules, &options, &state);
     let Finished { parsed, modules } = progress::during("looking up symbols", || state.get(), looking);
     let before = named(&profile);
     let after = named(&parsed.profile);
     save::save(&parsed.profile, &args.output, &SaveOptions::plain(&parsed.profile, &opened.name))?;
-    list_missing(&modules);
+    perfdata::tell_missing(&modules);
     output::say(&format!(
         "wrote {} ({} samples): {after} frames have names now, {before} had before",
         args.output.display(),
@@ -49,19 +41,4 @@ pub(crate) fn run(args: &SymbolizeArgs) -> anyhow::Result<ExitCode> {
 /// Frames with a function.
 fn named(profile: &burnmark_model::Profile) -> usize {
     profile.frames.iter().filter(|(_, frame)| frame.function.is_some()).count()
-}
-
-/// A line per module that samples met without a name: why, and the build-id to look for.
-fn list_missing(modules: &[ModuleReport]) {
-    let missing: Vec<&ModuleReport> = modules.iter().filter(|module| module.nameless > 0).collect();
-    for module in missing.iter().take(LISTED) {
-        let id = if module.build_id.is_empty() { "not known" } else { &module.build_id };
-        output::say(&format!(
-            "no names for {} ({} samples): {}; build-id {id}",
-            module.path, module.nameless, module.symbols
-        ));
-    }
-    if missing.len() > LISTED {
-        output::say(&format!("… and {} other modules", missing.len() - LISTED));
-    }
 }
