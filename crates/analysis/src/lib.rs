@@ -33,6 +33,7 @@ mod filter;
 mod links;
 mod place;
 mod rank;
+pub mod stats;
 mod summary;
 mod tree;
 mod weights;

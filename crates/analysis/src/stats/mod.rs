@@ -1,0 +1,43 @@
+//! Is a difference real? Pure functions of numbers; each names its source.
+//!
+//! - [`blocks`]: one profile against one, its variance taken from ten blocks of time.
+//! - [`runs`]: several runs against several.
+//! - [`ranks`]: end metrics such as wall time, one value per run.
+//! - [`adjust`]: many tests at once.
+//! - [`student`]: the distributions.
+
+pub mod adjust;
+pub mod blocks;
+pub mod ranks;
+pub mod runs;
+pub mod student;
+
+#[cfg(test)]
+mod simulation;
+
+/// What a comparison says of one quantity. Values are in the quantity's own unit: shares are fractions of 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The value before.
+    pub before: f64,
+    /// The value after.
+    pub after: f64,
+    /// `after − before`.
+    pub delta: f64,
+    /// 95 % interval of `delta`.
+    pub interval: [f64; 2],
+    /// Probability of a difference at least that large if there is none, two-sided.
+    pub p: f64,
+    /// How many times the variance that independent samples would have; `None` where that is 0 or not estimated.
+    pub inflation: Option<f64>,
+}
+
+/// Two-sided p-value and 95 % interval of a difference with this standard error.
+pub(crate) fn t_test(delta: f64, error: f64, df: f64) -> (f64, [f64; 2]) {
+    if error <= 0.0 {
+        // Both sides without any variance: all samples or none.
+        return (if delta == 0.0 { 1.0 } else { 0.0 }, [delta, delta]);
+    }
+    let half = student::quantile(0.975, df) * error;
+    (student::two_sided(delta / error, df), [delta - half, delta + half])
+}
