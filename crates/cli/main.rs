@@ -32,6 +32,8 @@ fn main() -> ExitCode {
         Command::Record(args) => commands::record::run(args),
         Command::Top(args) => commands::top::run(&args),
         Command::Flame(args) => commands::flame::run(&args),
+        Command::Diff(args) => commands::diff::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Info(args) => commands::info::run(&args),
         Command::Symbolize(args) => commands::symbolize::run(&args),

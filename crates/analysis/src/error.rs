@@ -39,4 +39,37 @@ pub enum Error {
     /// A share that is not between 0 and 1.
     #[error("a share is a number from 0 to 1, not {0}")]
     BadShare(String),
+    /// Values below 0 have no share.
+    #[error("{value_type} has negative values, as differences have: compare the two profiles it was made of instead")]
+    NegativeValues {
+        /// Name and unit of the value type.
+        value_type: String,
+    },
+    /// Two value types that measure different things.
+    #[error(
+        "{before} before and {after} after measure different things and can't be compared: --value chooses one that \
+         both have (`burnmark info` lists them)"
+    )]
+    NotComparable {
+        /// Name and unit before.
+        before: String,
+        /// Name and unit after.
+        after: String,
+    },
+    /// A side without samples.
+    #[error("there is nothing to compare: no sample {side} has a value; if filters were given, they leave none")]
+    NothingToCompare {
+        /// `before` or `after`.
+        side: &'static str,
+    },
+    /// Counts of operations that don't fit.
+    #[error(
+        "--per-op needs a number over 0 for each run: {before} before and {after} after, such as --per-op 1000,1000"
+    )]
+    BadOperations {
+        /// Runs before.
+        before: usize,
+        /// Runs after.
+        after: usize,
+    },
 }

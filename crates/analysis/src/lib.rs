@@ -28,9 +28,11 @@
 //! assert_eq!((&*parse.place.name, parse.self_value, parse.total_value), ("parse", 3, 3));
 //! ```
 
+pub mod diff;
 mod error;
 mod filter;
 mod links;
+pub mod matching;
 mod place;
 mod rank;
 pub mod stats;

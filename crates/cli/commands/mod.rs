@@ -1,7 +1,9 @@
 //! One file per command.
 
+pub(crate) mod compare;
 pub(crate) mod convert;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod flame;
 pub(crate) mod info;
 pub(crate) mod record;

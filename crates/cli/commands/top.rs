@@ -69,7 +69,7 @@ fn form(table: &TableArgs) -> TableForm {
 }
 
 /// Columns of the terminal on standard output; a fixed width where there is none.
-fn terminal_width() -> usize {
+pub(crate) fn terminal_width() -> usize {
     if !std::io::stdout().is_terminal() {
         return WIDTH;
     }

@@ -22,6 +22,7 @@
 //! assert!(top(&profile, &ranking, &summary, &TableForm::Markdown).contains("| 1 | `main` |"));
 //! ```
 
+mod diff;
 mod error;
 mod flame;
 mod info;
@@ -33,7 +34,8 @@ mod top;
 #[cfg(test)]
 mod testing;
 
+pub use diff::{DiffReport, RunTimes, diff, hint, renames};
 pub use error::Error;
-pub use flame::{Drawn, FlameOptions, flame};
+pub use flame::{DiffFlameOptions, Drawn, FlameOptions, Widths, diff_flame, flame};
 pub use info::{info, info_json};
 pub use top::{TableForm, top};

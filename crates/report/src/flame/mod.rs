@@ -6,6 +6,7 @@
 //! inferno reads meaning into `;`, numbers at the end, `# ` at the start, blanks and `_[k]`.
 
 mod colour;
+mod diff;
 mod plan;
 mod svg;
 
@@ -15,6 +16,8 @@ use burnmark_analysis::{CallTree, Direction, MergeBy, Roots, TreeOptions, summar
 use burnmark_model::Profile;
 use inferno::flamegraph::color::{BackgroundColor, BasicPalette, Palette};
 use inferno::flamegraph::{self, Options, TextTruncateDirection};
+
+pub use diff::{DiffFlameOptions, Widths, diff_flame};
 
 use crate::Error;
 use crate::names::{cut_bytes, printable};
@@ -106,27 +109,27 @@ pub fn flame(profile: &Profile, options: &FlameOptions, out: &mut dyn Write) -> 
     // Only as a "flame chart" does inferno take lines in another order than that of their texts; it draws the last
     // line first.
     flamegraph::from_lines(
-        &mut inferno_options(options, &subtitle),
+        &mut inferno_options(&options.title, &subtitle, options.icicle),
         lines.iter().rev().map(String::as_str),
         &mut drawing,
     )?;
-    let frames = svg::rename(&drawing, &plan, &scale, out)?;
+    let frames = svg::rename(&drawing, |token| svg::show(token, &plan, &scale), out)?;
     if frames != plan.frames.len() + 1 {
         return Err(Error::Drawing("a frame is missing"));
     }
     Ok(Drawn { frames: plan.frames.len(), warnings: warnings(&plan, &scale, options) })
 }
 
-fn inferno_options(options: &FlameOptions, subtitle: &str) -> Options<'static> {
+fn inferno_options(title: &str, subtitle: &str, icicle: bool) -> Options<'static> {
     let shown = |text: &str| cut_bytes(&printable(text), LONGEST_TITLE).into_owned();
     let mut inferno = Options::default();
-    inferno.title = shown(&options.title);
+    inferno.title = shown(title);
     inferno.subtitle = (!subtitle.is_empty()).then(|| shown(subtitle));
     inferno.colors = Palette::Basic(BasicPalette::Hot);
     inferno.bgcolors = Some(BackgroundColor::Grey);
     // Colours are replaced; this keeps inferno from drawing random numbers for them.
     inferno.deterministic = true;
-    inferno.direction = if options.icicle { flamegraph::Direction::Inverted } else { flamegraph::Direction::Straight };
+    inferno.direction = if icicle { flamegraph::Direction::Inverted } else { flamegraph::Direction::Straight };
     inferno.text_truncate_direction = TextTruncateDirection::Right;
     inferno.name_type = String::new();
     inferno.flame_chart = true;

@@ -19,7 +19,11 @@ const LONGEST_DETAIL: usize = 300;
 
 /// Copies a drawing, with every frame's tooltip, colour and text replaced; returns how many there were. They are
 /// written by inferno as `<title>TOKEN (…)</title><rect … fill="…" …/><text …>…</text>`, inside `<svg id="frames"`.
-pub(super) fn rename(drawing: &[u8], plan: &Plan<'_>, scale: &Scale, out: &mut dyn Write) -> Result<usize, Error> {
+pub(super) fn rename(
+    drawing: &[u8],
+    mut show: impl FnMut(&str) -> Result<Shown, Error>,
+    out: &mut dyn Write,
+) -> Result<usize, Error> {
     let drawing = std::str::from_utf8(drawing).map_err(|_| Error::Drawing("not UTF-8"))?;
     let start = drawing.find("<svg id=\"frames\"").ok_or(Error::Drawing("no frames"))?;
     let mut frames = 0;
@@ -33,9 +37,12 @@ pub(super) fn rename(drawing: &[u8], plan: &Plan<'_>, scale: &Scale, out: &mut d
         let (text, after) = split_after(after, "<text").ok_or(Error::Drawing("a frame without a text"))?;
         let (attributes, after) = split_after(after, ">").ok_or(Error::Drawing("an open text"))?;
         let (_, after) = after.split_once("</text>").ok_or(Error::Drawing("an open text"))?;
-        let shown = show(token, plan, scale)?;
+        let shown = show(token)?;
         let (r, g, b) = shown.colour;
         write!(out, "{before}<title>{}</title>{rect}fill=\"rgb({r},{g},{b})\"", escaped(&shown.title))?;
+        if shown.dashed {
+            out.write_all(b" stroke=\"black\" stroke-width=\"1\" stroke-dasharray=\"4,3\"")?;
+        }
         write!(out, "{text}{attributes}{}</text>", escaped(&shown.text))?;
         rest = after;
         frames += 1;
@@ -49,17 +56,33 @@ fn split_after<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)>
     Some(text.split_at(text.find(separator)? + separator.len()))
 }
 
-struct Shown {
-    title: String,
-    text: String,
-    colour: (u8, u8, u8),
+/// What is written for a frame.
+pub(super) struct Shown {
+    /// The tooltip: label, and in a last parenthesis the rest.
+    pub(super) title: String,
+    /// The text in the frame.
+    pub(super) text: String,
+    pub(super) colour: (u8, u8, u8),
+    /// Whether it has a dashed outline.
+    pub(super) dashed: bool,
 }
 
-fn show(token: &str, plan: &Plan<'_>, scale: &Scale) -> Result<Shown, Error> {
+/// How many characters fit into a frame of this share of the picture.
+pub(super) fn columns(share: f64) -> usize {
+    ((share * WIDTH - INDENT) / CHARACTER).max(0.0) as usize
+}
+
+/// A frame of a plain flame graph.
+pub(super) fn show(token: &str, plan: &Plan<'_>, scale: &Scale) -> Result<Shown, Error> {
     let value = |width: u64| scale.text(i64::try_from(width).unwrap_or(i64::MAX));
     if token == "all" {
         let title = format!("all ({}, 100%)", value(plan.total));
-        return Ok(Shown { title, text: "all".to_owned(), colour: super::colour::Kind::Group.rgb("all") });
+        return Ok(Shown {
+            title,
+            text: "all".to_owned(),
+            colour: super::colour::Kind::Group.rgb("all"),
+            dashed: false,
+        });
     }
     let frame: Option<&Frame<'_>> = token.parse().ok().and_then(|index: usize| plan.frames.get(index));
     let frame = frame.ok_or(Error::Drawing("a frame that was not asked for"))?;
@@ -76,18 +99,17 @@ fn show(token: &str, plan: &Plan<'_>, scale: &Scale) -> Result<Shown, Error> {
     }
     details.push(value(frame.width));
     details.push(format!("{}%", percent(share)));
-    let columns = ((share * WIDTH - INDENT) / CHARACTER).max(0.0) as usize;
     // inferno's script makes the text again from the title: it takes off the last parenthesis.
     let title = format!("{label} ({})", details.join(", "));
     let colour = match frame.what {
         What::Place(place) => frame.kind.rgb(&place.name),
         What::Deeper(_) | What::Narrow | What::NoStack => frame.kind.rgb(""),
     };
-    Ok(Shown { title, text: cut_end(&label, columns), colour })
+    Ok(Shown { title, text: cut_end(&label, columns(share)), colour, dashed: false })
 }
 
 /// A text for the parenthesis, without any of its own.
-fn detail(text: &str) -> String {
+pub(super) fn detail(text: &str) -> String {
     let text = printable(text);
     cut_bytes(&text, LONGEST_DETAIL).replace('(', "[").replace(')', "]")
 }

@@ -45,7 +45,7 @@ pub(super) fn render(ranking: &Ranking<'_>, summary: &Summary<'_>) -> String {
 }
 
 /// A name as code, which GitHub shows as it is; as text, if it has what ends a code span or a cell.
-fn code(name: &str) -> String {
+pub(crate) fn code(name: &str) -> String {
     if name.contains(['`', '|', '\\']) || printable(name) != name {
         return escaped(name);
     }
@@ -53,7 +53,7 @@ fn code(name: &str) -> String {
 }
 
 /// Text that GitHub shows as it is: in one line, no cell ends, no markup, no HTML, no links, no mentions.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let text = printable(text);
     let text = cut_bytes(&text, LONGEST_NAME);
     let mut result = String::with_capacity(text.len() + 16);

@@ -1,8 +1,8 @@
 //! The table of the top consumers.
 
-mod csv;
+pub(crate) mod csv;
 pub(crate) mod json;
-mod markdown;
+pub(crate) mod markdown;
 mod terminal;
 
 use burnmark_analysis::{FrameKind, MergeBy, RankBy, Ranking, Row, Summary};

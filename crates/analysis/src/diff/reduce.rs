@@ -1,0 +1,254 @@
+//! A profile reduced to what comparing needs: its call tree by canonical functions, per block of time. Memory follows
+//! distinct stacks, not samples.
+
+use std::collections::HashMap;
+
+use burnmark_model::{Id, Profile};
+use foldhash::fast::RandomState;
+
+use super::Facts;
+use crate::Error;
+use crate::matching::Identity;
+use crate::place::{MergeBy, Places};
+use crate::stats::blocks::BLOCKS;
+use crate::weights::check_column;
+
+/// A node of the reduced tree; its parent has a smaller index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    pub(super) parent: Option<u32>,
+    /// Index into [`Reduced::functions`].
+    pub(super) function: u32,
+}
+
+/// One run, ready to be compared.
+#[derive(Clone, Debug)]
+pub struct Reduced {
+    /// What is known of how it was made.
+    pub facts: Facts,
+    pub(super) functions: Vec<Identity>,
+    pub(super) nodes: Vec<Node>,
+    /// Blocks of time: [`BLOCKS`], or 1 without times.
+    pub(super) blocks: usize,
+    /// Per node and block, the weight of the samples that end there, in the value type's real unit.
+    pub(super) own: Vec<f64>,
+    /// Per node, how many samples end there.
+    pub(super) hits: Vec<f64>,
+    /// Per block, the weight of all samples.
+    pub(super) totals: Vec<f64>,
+    /// Kish's effective number of samples.
+    pub(super) effective: f64,
+}
+
+/// Reduces a profile.
+///
+/// # Errors
+/// When there is no such value type, or it has negative values.
+pub fn reduce(profile: &Profile, value: usize, merge_by: MergeBy) -> Result<Reduced, Error> {
+    check_column(profile, value)?;
+    let values = profile.samples.values(value);
+    if values.iter().any(|value| *value < 0) {
+        let value_type = &profile.value_types[value];
+        return Err(Error::NegativeValues { value_type: format!("{}/{}", value_type.name, value_type.unit) });
+    }
+    let places = Places::new(profile, merge_by);
+    let (functions, of_place) = functions(&places, merge_by);
+    let (nodes, of_stack) = tree(profile, &places, &of_place, merge_by);
+    let clock = Clock::new(profile, values);
+    let blocks = if clock.is_some() { BLOCKS } else { 1 };
+    let denominator = f64::from(profile.value_types[value].denominator.max(1));
+    let counts = Counts::new(profile, value);
+
+    let mut reduced = Reduced {
+        facts: Facts::new(profile, value),
+        functions,
+        blocks,
+        own: vec![0.0; nodes.len() * blocks],
+        hits: vec![0.0; nodes.len()],
+        totals: vec![0.0; blocks],
+        effective: 0.0,
+        nodes,
+    };
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for (index, (stack, value)) in profile.samples.stacks().iter().zip(values).enumerate() {
+        let weight = *value as f64 / denominator;
+        if weight <= 0.0 {
+            continue;
+        }
+        let block = clock.as_ref().map_or(0, |clock| clock.block(profile, index));
+        let count = counts.of(profile, index, weight);
+        sum += weight;
+        squares += weight * weight / count;
+        reduced.totals[block] += weight;
+        if let Some(stack) = stack {
+            let node = of_stack[stack.index()] as usize;
+            reduced.own[node * blocks + block] += weight;
+            reduced.hits[node] += count;
+        }
+    }
+    reduced.effective = if squares > 0.0 { sum * sum / squares } else { 0.0 };
+    reduced.facts.total = sum;
+    reduced.facts.timed = clock.is_some();
+    Ok(reduced)
+}
+
+/// Distinct functions, and which of them each place is.
+fn functions(places: &Places<'_>, merge_by: MergeBy) -> (Vec<Identity>, Vec<u32>) {
+    let mut functions: Vec<Identity> = Vec::new();
+    let mut known: HashMap<(String, String), u32, RandomState> = HashMap::default();
+    let mut of_place = Vec::with_capacity(places.places.len());
+    for place in &places.places {
+        let identity = Identity::new(place, merge_by == MergeBy::Line);
+        let key = (identity.canonical.clone(), identity.module_key.clone());
+        let next = functions.len() as u32;
+        let function = *known.entry(key).or_insert(next);
+        if function == next {
+            functions.push(identity);
+        } else if identity.name.len() < functions[function as usize].name.len() {
+            // Of `f` and `f.isra.0`, `f` is shown.
+            functions[function as usize] = identity;
+        }
+        of_place.push(function);
+    }
+    (functions, of_place)
+}
+
+fn tree(profile: &Profile, places: &Places<'_>, of_place: &[u32], merge_by: MergeBy) -> (Vec<Node>, Vec<u32>) {
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut known: HashMap<(Option<u32>, u32), u32, RandomState> = HashMap::default();
+    let mut of_stack: Vec<u32> = Vec::with_capacity(profile.stacks.len());
+    for (_, stack) in profile.stacks.iter() {
+        let parent = stack.parent.map(|parent| of_stack[parent.index()]);
+        let function = of_place[places.of(stack.frame) as usize];
+        let same_module = parent.filter(|parent| nodes[*parent as usize].function == function);
+        let node = match same_module.filter(|_| merge_by == MergeBy::Module) {
+            Some(node) => node,
+            None => {
+                let next = nodes.len() as u32;
+                let node = *known.entry((parent, function)).or_insert(next);
+                if node == next {
+                    nodes.push(Node { parent, function });
+                }
+                node
+            }
+        };
+        of_stack.push(node);
+    }
+    (nodes, of_stack)
+}
+
+/// Cuts the time of a profile into equal blocks.
+struct Clock {
+    first: i64,
+    span: i128,
+}
+
+impl Clock {
+    /// `None` unless every sample with a value has a time, and they differ.
+    fn new(profile: &Profile, values: &[i64]) -> Option<Self> {
+        let (first, last) = profile.samples.time_range()?;
+        let samples = profile.samples.iter().zip(values);
+        let all_timed = samples.filter(|(_, value)| **value != 0).all(|(sample, _)| sample.time_ns.is_some());
+        (all_timed && last > first).then(|| Self { first, span: i128::from(last) - i128::from(first) + 1 })
+    }
+
+    fn block(&self, profile: &Profile, sample: usize) -> usize {
+        let time = profile.samples.get(sample).time_ns.unwrap_or(self.first);
+        let passed = i128::from(time) - i128::from(self.first);
+        (passed * BLOCKS as i128 / self.span) as usize
+    }
+}
+
+/// How many samples an entry stands for: formats that merge equal stacks have fewer entries than samples.
+enum Counts {
+    /// A column says it, with this denominator.
+    Column(usize, f64),
+    /// A sample stands for this much of the value (a sampling allocation profiler's period).
+    Period(f64),
+    /// One sample an entry.
+    One,
+}
+
+impl Counts {
+    fn new(profile: &Profile, value: usize) -> Self {
+        let types = &profile.value_types;
+        let chosen = &types[value];
+        let samples = types.iter().position(|value| value.name == "samples" && value.unit == "count");
+        let own = types.iter().position(|value| value.name == chosen.name && value.unit == "count");
+        let is_memory = chosen.unit == "bytes";
+        match (own.filter(|_| !is_memory).or(samples), profile.meta.period) {
+            (Some(column), _) => Self::Column(column, f64::from(types[column].denominator.max(1))),
+            (None, Some(period)) if period > 1 && chosen.unit == types[profile.default_value].unit => {
+                Self::Period(period as f64)
+            }
+            _ => Self::One,
+        }
+    }
+
+    fn of(&self, profile: &Profile, sample: usize, weight: f64) -> f64 {
+        match *self {
+            Self::Column(column, denominator) => {
+                let count = profile.samples.values(column)[sample] as f64 / denominator;
+                if count > 0.0 { count } else { 1.0 }
+            }
+            Self::Period(period) => (weight / period).max(1.0),
+            Self::One => 1.0,
+        }
+    }
+}
+
+/// Folded stacks often begin with the name of the command or thread, recordings know it apart. If one side has no
+/// threads and all its stacks begin with a frame that no stack of the other side, which has threads, has anywhere, that
+/// frame is taken off. Says so.
+pub fn align_roots(before: &mut [Reduced], after: &mut [Reduced]) -> Option<String> {
+    let threads = |runs: &[Reduced]| runs.iter().any(|run| run.facts.threads.is_some());
+    let (named, other, side) = match (threads(before), threads(after)) {
+        (false, true) => (before, after, "before"),
+        (true, false) => (after, before, "after"),
+        _ => return None,
+    };
+    let known: std::collections::HashSet<&str, RandomState> =
+        other.iter().flat_map(|run| &run.functions).map(|identity| identity.canonical.as_str()).collect();
+    let is_foreign = |run: &Reduced, node: &Node| {
+        let name = &run.functions[node.function as usize].canonical;
+        !name.starts_with('[') && !known.contains(name.as_str())
+    };
+    let roots_are_foreign = named.iter().all(|run| {
+        let mut roots = run.nodes.iter().filter(|node| node.parent.is_none()).peekable();
+        roots.peek().is_some() && roots.all(|node| is_foreign(run, node))
+    });
+    if !roots_are_foreign {
+        return None;
+    }
+    named.iter_mut().for_each(without_roots);
+    Some(format!("the first frame of the stacks {side} names a thread or command: it is left out"))
+}
+
+/// Takes the first frame off all stacks. What ended there has no stack then.
+fn without_roots(run: &mut Reduced) {
+    let blocks = run.blocks;
+    let mut position: Vec<Option<u32>> = Vec::with_capacity(run.nodes.len());
+    let (mut nodes, mut own, mut hits): (Vec<Node>, Vec<f64>, Vec<f64>) = Default::default();
+    let mut known: HashMap<(Option<u32>, u32), u32, RandomState> = HashMap::default();
+    for (index, node) in run.nodes.iter().enumerate() {
+        let Some(parent) = node.parent else {
+            position.push(None);
+            continue;
+        };
+        let parent = position[parent as usize];
+        let next = nodes.len() as u32;
+        // The same function may have begun under several roots.
+        let at = *known.entry((parent, node.function)).or_insert(next);
+        if at == next {
+            nodes.push(Node { parent, function: node.function });
+            own.extend(std::iter::repeat_n(0.0, blocks));
+            hits.push(0.0);
+        }
+        position.push(Some(at));
+        hits[at as usize] += run.hits[index];
+        for block in 0..blocks {
+            own[at as usize * blocks + block] += run.own[index * blocks + block];
+        }
+    }
+    (run.nodes, run.own, run.hits) = (nodes, own, hits);
+}
