@@ -268,6 +268,9 @@ pub(crate) struct DiffArgs {
 
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+
+    #[command(flatten)]
+    pub(crate) recorded: RecordedArgs,
 }
 
 /// How two sides are compared, and what comes of it.

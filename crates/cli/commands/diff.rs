@@ -34,6 +34,7 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
             format: args.format,
             max_decompressed: args.max_decompressed,
             pid: args.pid.clone(),
+            recorded: args.recorded.clone(),
         };
         open::filtered(open::open(&input)?.profile, &args.filter, &args.pid, None)
     };

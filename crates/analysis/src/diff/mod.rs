@@ -284,13 +284,14 @@ fn of_functions(joint: &Joint, by: RankBy) -> Vec<Quantity> {
         if by == RankBy::Total && !joint.first[index] {
             continue;
         }
-        for side in 0..2 {
-            for (at, run) in joint.runs[side].iter().enumerate() {
+        let sides = quantities[node.function as usize].iter_mut().zip(&joint.runs);
+        for (quantity, runs) in sides {
+            for (at, run) in runs.iter().enumerate() {
                 let (weights, hits) = match by {
                     RankBy::SelfValue => (&run.own, &run.own_hits),
                     RankBy::Total => (&run.total, &run.total_hits),
                 };
-                let (sums, count) = &mut quantities[node.function as usize][side][at];
+                let (sums, count) = &mut quantity[at];
                 *count += hits[index];
                 for (block, sum) in sums.iter_mut().enumerate() {
                     *sum += weights[index * run.blocks + block];

@@ -127,8 +127,8 @@ pub(crate) fn match_sides(before: &Side, after: &Side) -> Matched {
         by: Vec::new(),
     };
     let mut known: HashMap<Key<'_>, usize, RandomState> = HashMap::default();
-    for side in 0..2 {
-        for at in 0..sides[side].len() {
+    for (side, functions) in sides.iter().enumerate() {
+        for at in 0..functions.len() {
             let next = matched.functions.len();
             let joint = *known.entry(key(side, at)).or_insert(next);
             if joint == next {
@@ -194,7 +194,7 @@ impl Matched {
 
 /// Per side, what a module is to be called: nothing at all if only one side knows modules; the other side's name for one
 /// that each side has alone and whose functions' names agree best.
-fn module_names<'a>(sides: [&'a Side; 2]) -> [HashMap<&'a str, &'a str, RandomState>; 2] {
+fn module_names(sides: [&Side; 2]) -> [HashMap<&str, &str, RandomState>; 2] {
     let mut names = [HashMap::default(), HashMap::default()];
     let weights = sides.map(|side| {
         let mut modules: BTreeMap<&str, HashMap<&str, f64, RandomState>> = BTreeMap::new();
