@@ -172,6 +172,12 @@ struct Walk {
     first: usize,
 }
 
+impl Walk {
+    fn from_leaf(leaf: Registers, first: usize) -> Self {
+        Self { registers: leaf, callee: leaf, is_leaf: true, by_tables: false, is_told: false, first }
+    }
+}
+
 /// Unwinds samples.
 #[derive(Debug)]
 pub(crate) struct Unwinder {
@@ -203,7 +209,7 @@ impl Unwinder {
         let Some(leaf) = Registers::recorded(machine, &half.registers) else { return false };
         let stack = StackCopy { start: leaf.stack_pointer(), bytes: half.stack, beyond: None };
         let first = frames.len();
-        let mut walk = Walk { registers: leaf, callee: leaf, is_leaf: true, by_tables: false, is_told: false, first };
+        let mut walk = Walk::from_leaf(leaf, first);
         let mut end = self.walk(&mut walk, stack, half.task, code, frames);
         if let End::NotCopied(slot) = end {
             self.ends.beyond_copy += 1;

@@ -158,6 +158,16 @@ impl Module {
         translate(&frames, wanted, context, &mut self.rules)
     }
 
+    /// Where in the file functions with tables begin.
+    #[cfg(test)]
+    pub(super) fn functions(&self) -> Vec<u64> {
+        let tables = self.eh_frame.as_ref().expect("it has tables");
+        let mut frames = gimli::EhFrame::new(tables.bytes.of(self.file.bytes()), LittleEndian);
+        frames.set_address_size(8);
+        // The C library's code is loaded as far from its place in the file as in memory.
+        index(&frames, &self.bases).into_iter().map(|(address, _)| address).collect()
+    }
+
     /// The bytes of an expression that a rule speaks of.
     pub(super) fn expression(&self, index: u32) -> Option<(&[u8], gimli::Encoding)> {
         let kept = self.rules.expression(index)?;
