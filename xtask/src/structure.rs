@@ -43,7 +43,7 @@ const SYSTEM_CALLS: &str = "crates/perf/src/live/sys.rs";
 
 /// Files that may hold `unsafe` to map a file into memory and for nothing else, and what they map.
 const MEMORY_MAPS: &[(&str, &str)] = &[
-    ("crates/native/src/symbols/files.rs", "modules and their debug information, larger than what is read of them"),
+    ("crates/native/src/modules.rs", "modules and their debug information, larger than what is read of them"),
     ("crates/heap/src/source.rs", "heap snapshots: their strings, few of which are looked at"),
     ("crates/perf/src/file/map.rs", "recordings of gigabytes"),
 ];
