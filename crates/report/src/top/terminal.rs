@@ -1,4 +1,4 @@
-//! The table as aligned text.
+//! The table as aligned text. On a narrow terminal shares are shown without the values that they are of.
 
 use burnmark_analysis::{Ranking, Row, Summary};
 use tabled::Table;
@@ -13,6 +13,9 @@ use crate::summary;
 
 /// A name is never cut to fewer columns, however narrow the terminal.
 const LEAST_NAME: usize = 16;
+
+/// Nor is a module's.
+const LEAST_MODULE: usize = 8;
 
 /// Columns between two columns of the table.
 const GAP: usize = 2;
@@ -54,20 +57,24 @@ fn table(ranking: &Ranking<'_>, columns: usize) -> Table {
     let header = header(&scale);
 
     let rank_width = ranking.rows.len().to_string().len();
-    let numbers_width: usize =
-        (0..4).map(|column| widest(header[column].chars().count(), &numbers, column) + GAP).sum();
-    let room = columns.saturating_sub(rank_width + GAP + numbers_width);
+    let room_beside = |shown: &[usize]| {
+        let number = |&column: &usize| widest(header[column].chars().count(), &numbers, column) + GAP;
+        columns.saturating_sub(rank_width + GAP + shown.iter().map(number).sum::<usize>())
+    };
+    let least = LEAST_NAME + if with_module { GAP + LEAST_MODULE } else { 0 };
+    let shown: &[usize] = if room_beside(&[0, 1, 2, 3]) >= least { &[0, 1, 2, 3] } else { &[0, 2] };
+    let room = room_beside(shown);
     let (name_room, module_room) = rooms(room, &names, if with_module { &modules } else { &[] });
 
     let mut builder = Builder::with_capacity(ranking.rows.len() + 1, 7);
     let mut first = vec!["#", subject(ranking.merge_by)];
     first.extend(with_module.then_some("module"));
-    first.extend(header.iter().map(String::as_str));
+    first.extend(shown.iter().map(|&column| header[column].as_str()));
     builder.push_record(first);
-    for (index, numbers) in numbers.into_iter().enumerate() {
+    for (index, numbers) in numbers.iter().enumerate() {
         let mut record = vec![ranking.rows[index].rank.to_string(), cut_middle(&names[index], name_room).into_owned()];
         record.extend(with_module.then(|| cut_middle(&modules[index], module_room).into_owned()));
-        record.extend(numbers);
+        record.extend(shown.iter().map(|&column| numbers[column].clone()));
         builder.push_record(record);
     }
     let mut table = builder.build();
@@ -102,7 +109,7 @@ fn rooms(room: usize, names: &[String], modules: &[String]) -> (usize, usize) {
     }
     let module = widest(modules, "module".len());
     let room = room.saturating_sub(GAP);
-    let module = module.min((room / 4).max(8).max(room.saturating_sub(name)));
+    let module = module.min((room / 4).max(LEAST_MODULE).max(room.saturating_sub(name)));
     (name.min(room.saturating_sub(module).max(LEAST_NAME)), module)
 }
 
