@@ -4,6 +4,7 @@
 //! Light on purpose: it is built before anything else, and depends on no crate of burnmark's.
 
 mod fixtures;
+mod fuzz;
 mod licences;
 mod overhead;
 mod setup;
@@ -38,6 +39,8 @@ enum Task {
     Fixtures(fixtures::FixtureOptions),
     /// Sample programs with perf and burnmark at once and compare, at full length
     Proof,
+    /// Feed damaged perf.data files to the reader until one breaks it
+    Fuzz(fuzz::FuzzOptions),
     /// Run the benchmarks; `bench overhead` measures what recorders cost a database
     Bench(suite::BenchOptions),
 }
@@ -63,6 +66,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Licences => licences::report(&root),
         Task::Fixtures(options) => fixtures::report(&root, &options),
         Task::Proof => suite::proof(&root),
+        Task::Fuzz(options) => fuzz::perf_data(&root, &options),
         Task::Bench(options) => suite::bench(&root, &options),
     }
 }

@@ -1,0 +1,62 @@
+//! The fuzzer of crates/perf/fuzz: libFuzzer on the stable compiler, which has the coverage pass that it needs.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::shell;
+
+/// What `cargo fuzz` passes to the compiler without a sanitizer.
+const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+                        -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+                        -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
+                        -Ccodegen-units=1";
+
+#[derive(Args)]
+pub(crate) struct FuzzOptions {
+    /// Executions
+    #[arg(long, default_value_t = 1_000_000)]
+    runs: u64,
+    /// Seconds at most
+    #[arg(long, default_value_t = 3600)]
+    seconds: u64,
+}
+
+/// Builds the fuzzer and runs it on the files of fixtures/perfdata and what earlier runs added to them. Inputs that
+/// broke something are left in target/fuzz/found: those are to become files of fixtures/perfdata/damaged.
+pub(crate) fn perf_data(root: &Path, options: &FuzzOptions) -> Result<bool> {
+    let target = root.join("target/fuzz");
+    let (corpus, found) = (target.join("corpus"), target.join("found"));
+    for folder in [&corpus, &found] {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let triple = host(root)?;
+    let manifest = "crates/perf/fuzz/Cargo.toml";
+    let arguments = ["build", "--release", "--manifest-path", manifest, "--target", &triple];
+    let mut build = shell::cargo(root, &arguments);
+    build.env("RUSTFLAGS", COVERAGE).env("CARGO_TARGET_DIR", &target);
+    if !shell::succeeds(build)? {
+        return Ok(false);
+    }
+    let program = target.join(&triple).join("release/perf_data");
+    let artifacts = format!("-artifact_prefix={}/", found.display());
+    let (runs, seconds) = (format!("-runs={}", options.runs), format!("-max_total_time={}", options.seconds));
+    let fixtures = root.join("fixtures/perfdata");
+    let mut arguments = vec![runs, seconds, artifacts];
+    // A hang is an input that takes ten seconds; memory beyond the bound is a finding, too.
+    let bounds =
+        ["-timeout=10", "-rss_limit_mb=1024", "-malloc_limit_mb=160", "-max_len=65536", "-print_final_stats=1"];
+    arguments.extend(bounds.map(str::to_owned));
+    arguments.extend([&corpus, &fixtures].map(|folder| folder.display().to_string()));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    shell::succeeds(shell::command(root, program, &arguments))
+}
+
+/// The compiler's own target: named, so that build scripts are not built with the fuzzer's flags.
+fn host(root: &Path) -> Result<String> {
+    let output = shell::command(root, "rustc", &["-vV"]).output().context("cannot start rustc")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc does not tell its host")?.to_owned())
+}
