@@ -29,16 +29,20 @@
 //! # Ok::<(), burnmark_heap::Error>(())
 //! ```
 mod bits;
+mod causes;
 mod classes;
 mod diff;
 mod dominators;
 mod edges;
 mod error;
 mod flood;
+mod growth;
 mod header;
 mod ints;
 mod kinds;
 mod marks;
+mod overview;
+mod paths;
 mod read;
 mod scan;
 mod shapes;
@@ -46,11 +50,15 @@ mod snapshot;
 mod source;
 mod strings;
 
+pub use causes::Cause;
 pub use classes::{Statistics, Sums};
 pub use diff::{ClassDiff, diff};
 pub use edges::{Edge, EdgeName};
 pub use error::Error;
+pub use growth::{Census, ClassGrowth, Growth, GrowthOptions, Suspect, Tier, census, growth};
 pub use kinds::{Detachedness, EdgeKind, NodeKind};
+pub use overview::{Accumulation, Collection, Group, Overview, Retainer, overview};
+pub use paths::{Step, path, shown};
 pub use shapes::Shapes;
 pub use snapshot::{Class, ReadOptions, Snapshot, Timings};
 pub use source::Source;

@@ -62,6 +62,8 @@ pub struct Snapshot {
     pub(crate) classes: ClassTable,
     pub(crate) sums: Vec<Sums>,
     shapes: Shapes,
+    /// By node, made when first asked for.
+    places: std::sync::OnceLock<Vec<u32>>,
     statistics: Statistics,
     timings: Timings,
     warnings: Vec<Warning>,
@@ -146,6 +148,7 @@ impl Snapshot {
             classes,
             sums,
             shapes,
+            places: std::sync::OnceLock::new(),
             statistics,
             timings,
             warnings,
@@ -270,6 +273,35 @@ impl Snapshot {
     /// The nodes that hold a node by edges that count.
     pub fn retainers(&self, node: u32) -> &[u32] {
         self.retainers.of(node)
+    }
+
+    /// A node's place in the walk through the dominator tree.
+    pub(crate) fn place(&self, node: u32) -> u32 {
+        let places = self.places.get_or_init(|| {
+            let mut places = vec![0; self.tree.walk.len()];
+            (0..).zip(&self.tree.walk).for_each(|(place, node)| places[*node as usize] = place);
+            places
+        });
+        places[node as usize]
+    }
+
+    /// Whether every path from the root to `node` goes through `other`.
+    pub fn dominates(&self, other: u32, node: u32) -> bool {
+        let first = self.place(other);
+        (first..self.tree.end[first as usize]).contains(&self.place(node))
+    }
+
+    /// The nodes that a node dominates directly.
+    pub fn dominated(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
+        // A node's descendants lie behind it, each before its own.
+        let place = self.place(node) as usize;
+        let end = self.tree.end[place] as usize;
+        let mut at = place + 1;
+        std::iter::from_fn(move || {
+            let child = (at < end).then(|| self.tree.walk[at])?;
+            at = self.tree.end[at] as usize;
+            Some(child)
+        })
     }
 
     pub(crate) fn edge_range(&self, node: u32) -> std::ops::Range<usize> {

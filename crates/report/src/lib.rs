@@ -25,6 +25,7 @@
 mod diff;
 mod error;
 mod flame;
+mod heap;
 mod info;
 mod names;
 mod numbers;
@@ -37,5 +38,6 @@ mod testing;
 pub use diff::{DiffReport, RunTimes, diff, hint, renames};
 pub use error::Error;
 pub use flame::{DiffFlameOptions, Drawn, FlameOptions, Widths, diff_flame, flame};
+pub use heap::{HeapInput, HeapSize, HeapView, heap, heap_nodes};
 pub use info::{info, info_json};
 pub use top::{TableForm, top};

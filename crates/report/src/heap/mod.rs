@@ -1,0 +1,90 @@
+//! Reports on heap snapshots: one sheet of a few columns per question, in every form.
+
+mod json;
+mod sheet;
+mod sheets;
+
+use burnmark_heap::{Class, Growth, Overview, Snapshot, Step};
+
+use crate::TableForm;
+
+/// A snapshot and what it is called.
+#[derive(Clone, Copy, Debug)]
+pub struct HeapInput<'a> {
+    /// The file.
+    pub name: &'a str,
+    /// The last snapshot.
+    pub snapshot: &'a Snapshot,
+}
+
+/// Sizes of an earlier snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeapSize {
+    /// The file.
+    pub name: String,
+    /// When it was written, in seconds since 1970.
+    pub written: Option<u64>,
+    /// Nodes.
+    pub nodes: u32,
+    /// Edges.
+    pub edges: u32,
+    /// All bytes.
+    pub total: u64,
+}
+
+/// What to show.
+#[derive(Clone, Debug, Default)]
+pub struct HeapView {
+    /// All snapshots, in order.
+    pub sizes: Vec<HeapSize>,
+    /// Rows per sheet at most.
+    pub limit: usize,
+    /// Classes, the largest retained size first; of several snapshots those of the last.
+    pub classes: Vec<Class>,
+    /// What one snapshot tells.
+    pub overview: Option<Overview>,
+    /// What several tell.
+    pub growth: Option<Growth>,
+    /// Objects asked for, with their paths.
+    pub objects: Vec<(u32, Vec<Step>)>,
+}
+
+/// The report, with a line end after its last line.
+pub fn heap(input: &HeapInput<'_>, view: &HeapView, form: &TableForm) -> String {
+    if *form == TableForm::Json {
+        return json::render(input, view);
+    }
+    let sheets = sheets::all(input, view);
+    let shown = sheets.iter().filter(|sheet| !sheet.rows.is_empty());
+    let text: Vec<String> = shown
+        .map(|sheet| match *form {
+            TableForm::Terminal { width, colours } => sheet.terminal(width, colours),
+            TableForm::Csv => sheet.csv(),
+            _ => sheet.markdown(),
+        })
+        .collect();
+    text.join("\n")
+}
+
+/// Every node, one line each: `id,type,name,shallow,retained,distance,dominator_id`.
+///
+/// # Errors
+/// What writing gives.
+pub fn heap_nodes(snapshot: &Snapshot, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    writeln!(out, "id,type,name,shallow,retained,distance,dominator_id")?;
+    for node in 0..snapshot.node_count() {
+        let name = snapshot.name(node);
+        let name = crate::top::csv::field(&name);
+        writeln!(
+            out,
+            "{},{},{name},{},{},{},{}",
+            snapshot.id(node),
+            snapshot.kind(node).name(),
+            snapshot.shallow(node),
+            snapshot.retained(node),
+            snapshot.distance(node),
+            snapshot.id(snapshot.dominator(node)),
+        )?;
+    }
+    Ok(())
+}
