@@ -15,6 +15,7 @@ mod progress;
 mod save;
 mod session;
 mod signals;
+mod snapshots;
 mod spool;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Flame(args) => commands::flame::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
+        Command::Heap(args) => commands::heap::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Info(args) => commands::info::run(&args),
         Command::Symbolize(args) => commands::symbolize::run(&args),

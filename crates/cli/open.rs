@@ -13,7 +13,7 @@ use burnmark_model::{Parsed, Profile, Warning};
 
 use crate::args::{FilterArgs, InputArgs, MergeChoice};
 use crate::perfdata::{self, Sniffed};
-use crate::{output, progress, session};
+use crate::{output, progress, session, snapshots};
 
 /// A profile that was read.
 pub(crate) struct Opened {
@@ -31,6 +31,11 @@ pub(crate) struct Opened {
 pub(crate) fn open(args: &InputArgs) -> anyhow::Result<Opened> {
     let path = &session::finish_interrupted(&args.profile)?;
     let name = if output::is_stdout(path) { "standard input".to_owned() } else { path.display().to_string() };
+    if args.format.is_none() && snapshots::is_snapshot(path)? {
+        let snapshot = snapshots::open(path, args.max_decompressed, None)?;
+        let (profile, warnings) = (burnmark_heap::profile(&snapshot), snapshot.warnings().to_vec());
+        return Ok(Opened { profile, format: snapshots::NAME, warnings, name });
+    }
     let counter = Arc::new(AtomicU64::new(0));
     let (input, total) = input(path)?;
     let sniffed = if args.format.is_none() { perfdata::sniff(input)? } else { Sniffed::Other(input) };

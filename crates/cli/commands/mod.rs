@@ -5,6 +5,7 @@ pub(crate) mod convert;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod flame;
+pub(crate) mod heap;
 pub(crate) mod info;
 pub(crate) mod record;
 pub(crate) mod shell;

@@ -145,7 +145,7 @@ fn foreign_by_text(prefix: &[u8]) -> Option<Error> {
         (
             &["\"snapshot\"", "\"node_fields\""],
             "a V8 heap snapshot",
-            "it says what holds memory, not where time goes; open it in Chrome DevTools",
+            "it says what holds memory, not where time goes: `burnmark heap FILE` reads it",
         ),
         (
             &["speedscope.app/file-format-schema"],

@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use crate::kinds::{Detachedness, NodeKind};
 use crate::paths::{Step, path};
 use crate::snapshot::Snapshot;
-use crate::{EdgeKind, Location};
+use crate::{Class, EdgeKind, Location, Sums};
 
 /// A single object that retains much.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +80,8 @@ pub struct Overview {
 const SAME: f64 = 0.7;
 /// What of the heap an accumulation point retains at least.
 const ACCUMULATES: f64 = 0.1;
+/// What detached objects of Node.js itself are called.
+const NODES_OWN: &str = "Detached Node / ";
 /// Bytes of a collection worth a line.
 const MIN_COLLECTION: u64 = 16 << 10;
 
@@ -92,7 +94,11 @@ pub fn overview(snapshot: &Snapshot, limit: usize) -> Overview {
         detached: largest(
             grouped(snapshot, |node| {
                 let is_detached = snapshot.detachedness(node) == Detachedness::Detached;
-                (is_detached && snapshot.kind(node) == NodeKind::Native).then(|| (snapshot.class_of(node), None))
+                // Node.js marks objects of its own in the same way.
+                let is_dom = is_detached
+                    && snapshot.kind(node) == NodeKind::Native
+                    && !snapshot.name(node).starts_with(NODES_OWN);
+                is_dom.then(|| (snapshot.class_of(node), None))
             }),
             limit,
             |snapshot, (class, _)| snapshot.class_name(class).into_owned(),
@@ -110,6 +116,46 @@ pub fn overview(snapshot: &Snapshot, limit: usize) -> Overview {
             snapshot,
         ),
     }
+}
+
+/// The classes of what objects of some classes retain, these included: the largest retained size first.
+pub fn classes_within(snapshot: &Snapshot, is: impl Fn(&str) -> bool) -> Vec<Class> {
+    let chosen: Vec<bool> =
+        (0..snapshot.classes.keys.len() as u32).map(|class| is(&snapshot.class_name(class))).collect();
+    let mut sums: HashMap<u32, (Sums, u32), RandomState> = HashMap::default();
+    let mut inside = 0;
+    for (place, &node) in (0_u32..).zip(&snapshot.tree.walk) {
+        let class = snapshot.class_of(node);
+        let size = snapshot.shallow(node);
+        let end = snapshot.tree.end[place as usize];
+        if place >= inside {
+            if !chosen[class as usize] {
+                continue;
+            }
+            inside = end;
+        }
+        if size == 0 {
+            continue;
+        }
+        let (sum, until) =
+            sums.entry(class).or_insert((Sums { count: 0, shallow: 0, retained: 0, distance: i32::MAX }, 0));
+        sum.count += 1;
+        sum.shallow += size;
+        sum.distance = sum.distance.min(snapshot.distance(node));
+        if place >= *until {
+            *until = end;
+            sum.retained += snapshot.retained(node);
+        }
+    }
+    let class = |(index, (sums, _)): (u32, (Sums, u32))| Class {
+        index,
+        name: snapshot.class_name(index).into_owned(),
+        location: snapshot.classes.keys[index as usize].1,
+        sums,
+    };
+    let mut classes: Vec<Class> = sums.into_iter().map(class).collect();
+    classes.sort_by(|a, b| b.sums.retained.cmp(&a.sums.retained).then_with(|| a.name.cmp(&b.name)));
+    classes
 }
 
 /// Whether a node is something of the program's, not of the virtual machine's or a root.

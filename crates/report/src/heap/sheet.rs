@@ -11,12 +11,16 @@ pub(super) struct Sheet {
     /// Names of columns; those of numbers begin with `>`, and are aligned to the right.
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Vec<String>>,
+    /// How many of the last columns stand below their row on a terminal: long texts.
+    pub(super) below: usize,
     /// Below the table, one line each.
     pub(super) notes: Vec<String>,
 }
 
 const GAP: usize = 2;
 const LEAST: usize = 12;
+/// Lines of the terminal that a text below a row may take.
+const LINES_BELOW: usize = 3;
 
 impl Sheet {
     pub(super) fn new(title: &'static str, columns: &[&str]) -> Self {
@@ -40,7 +44,8 @@ impl Sheet {
             let cells = cells.iter().map(|row| width(&row[column]));
             cells.max().unwrap_or(0).max(width(self.name(column)))
         };
-        let mut widths: Vec<usize> = (0..self.columns.len()).map(widest).collect();
+        let beside = self.columns.len() - self.below;
+        let mut widths: Vec<usize> = (0..beside).map(widest).collect();
         let total = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * (widths.len().max(1) - 1);
         while total(&widths) > room.max(LEAST) {
             let texts = (0..widths.len()).filter(|column| !self.is_number(*column) && widths[*column] > LEAST);
@@ -67,7 +72,14 @@ impl Sheet {
         let bold = |text: &str| if colours { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() };
         let mut text = bold(self.title) + "\n";
         text.push_str(&line(&|column| self.name(column).to_owned()));
-        cells.iter().for_each(|row| text.push_str(&line(&|column| row[column].clone())));
+        for row in &cells {
+            text.push_str(&line(&|column| row[column].clone()));
+            for (column, cell) in row.iter().enumerate().skip(beside).filter(|(_, cell)| !cell.is_empty()) {
+                let cell = format!("   {}: {cell}", self.name(column));
+                text.push_str(&cut_middle(&cell, room.max(LEAST) * LINES_BELOW));
+                text.push('\n');
+            }
+        }
         self.notes.iter().for_each(|note| text.push_str(&(note.clone() + "\n")));
         text
     }

@@ -131,7 +131,7 @@ fn classes(snapshot: &Snapshot, view: &HeapView) -> Sheet {
 }
 
 fn overview_sheets(snapshot: &Snapshot, overview: &Overview) -> Vec<Sheet> {
-    let mut biggest = Sheet::new("Biggest retainers", &["object", ">retained", "held by"]);
+    let mut biggest = Sheet { below: 1, ..Sheet::new("Biggest retainers", &["object", ">retained", "held by"]) };
     for retainer in &overview.biggest {
         biggest.rows.push(vec![
             named(snapshot, retainer.node),
@@ -139,7 +139,8 @@ fn overview_sheets(snapshot: &Snapshot, overview: &Overview) -> Vec<Sheet> {
             path_text(snapshot, &retainer.path),
         ]);
     }
-    let mut accumulations = Sheet::new("Where memory accumulates", &["object", ">retained", "through", "held by"]);
+    let columns = ["object", ">retained", "through", "held by"];
+    let mut accumulations = Sheet { below: 2, ..Sheet::new("Where memory accumulates", &columns) };
     for point in &overview.accumulations {
         let members = point.members.iter().take(3);
         let members: Vec<String> =
@@ -201,7 +202,7 @@ fn suspects(snapshot: &Snapshot, growth: &Growth) -> Sheet {
         "hint",
         "held by",
     ];
-    let mut sheet = Sheet::new("Leak suspects", &columns);
+    let mut sheet = Sheet { below: 2, ..Sheet::new("Leak suspects", &columns) };
     for (index, suspect) in growth.suspects.iter().enumerate() {
         sheet.rows.push(suspect_row(snapshot, index, suspect));
     }

@@ -1,0 +1,92 @@
+//! `burnmark heap`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, bail};
+use burnmark_heap::{Census, GrowthOptions, Snapshot, census, classes_within, growth, overview, path};
+use burnmark_report::{HeapInput, HeapSize, HeapView, TableForm};
+
+use crate::args::HeapArgs;
+use crate::{output, snapshots};
+
+/// Reads snapshots and prints what they tell.
+pub(crate) fn run(args: &HeapArgs) -> anyhow::Result<ExitCode> {
+    let Some((last_path, earlier_paths)) = args.snapshots.split_last() else { bail!("name a snapshot") };
+    if let Some(iterations) = &args.iterations
+        && iterations.len() != args.snapshots.len()
+    {
+        bail!("--iterations needs a number for each of the {} snapshots", args.snapshots.len());
+    }
+    // The last is read first: what is alive now decides how plain objects are grouped.
+    let last = snapshots::open(last_path, args.max_decompressed, None)?;
+    if let Some(file) = &args.nodes {
+        output::write_file(file, |out| Ok(burnmark_report::heap_nodes(&last, out)?))?;
+    }
+    let mut sizes = Vec::new();
+    let mut earlier: Vec<Census> = Vec::new();
+    for path in earlier_paths {
+        let snapshot = snapshots::open(path, args.max_decompressed, Some(last.shapes()))?;
+        sizes.push(size(path, &snapshot));
+        earlier.push(census(&snapshot));
+    }
+    sizes.push(size(last_path, &last));
+    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let mut view = HeapView { sizes, limit, objects: objects(args, &last)?, ..HeapView::default() };
+    let mut classes = match &args.focus {
+        Some(focus) => classes_within(&last, |name| focus.is_match(name)),
+        None => last.classes(),
+    };
+    if let Some(wanted) = &args.class {
+        classes.retain(|class| wanted.is_match(&class.name));
+    }
+    view.classes = classes;
+    let whole = args.class.is_none() && args.focus.is_none() && view.objects.is_empty();
+    if !earlier.is_empty() {
+        let options = GrowthOptions { iterations: args.iterations.clone(), limit };
+        let mut growth = growth(&earlier, &last, &options);
+        if let Some(wanted) = &args.class {
+            growth.classes.retain(|class| wanted.is_match(&class.name));
+            growth.suspects.retain(|suspect| wanted.is_match(&suspect.what));
+        }
+        view.growth = Some(growth);
+    } else if whole {
+        view.overview = Some(overview(&last, limit.min(1_000)));
+    }
+    let name = last_path.display().to_string();
+    let input = HeapInput { name: &name, snapshot: &last };
+    output::print(&burnmark_report::heap(&input, &view, &form(args)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn size(path: &Path, snapshot: &Snapshot) -> HeapSize {
+    let written = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    HeapSize {
+        name: path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
+        written: written.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|time| time.as_secs()),
+        nodes: snapshot.node_count(),
+        edges: snapshot.edge_count(),
+        total: snapshot.total_size(),
+    }
+}
+
+fn objects(args: &HeapArgs, snapshot: &Snapshot) -> anyhow::Result<Vec<(u32, Vec<burnmark_heap::Step>)>> {
+    let ids = args.id.iter().chain(&args.path);
+    let object = |id: &u32| {
+        let node = snapshot.node_by_id(*id);
+        let node =
+            node.with_context(|| format!("no object @{id} in the last snapshot: ids are those that tables show"))?;
+        Ok((node, path(snapshot, node)))
+    };
+    ids.map(object).collect()
+}
+
+fn form(args: &HeapArgs) -> TableForm {
+    match (args.md, args.csv, args.json) {
+        (true, _, _) => TableForm::Markdown,
+        (_, true, _) => TableForm::Csv,
+        (_, _, true) => TableForm::Json,
+        _ => TableForm::Terminal { width: super::top::terminal_width(), colours: output::colours(&std::io::stdout()) },
+    }
+}
