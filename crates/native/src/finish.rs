@@ -2,6 +2,7 @@
 
 mod again;
 mod hints;
+mod kernel;
 mod names;
 mod paths;
 mod values;
@@ -18,9 +19,7 @@ use rayon::prelude::*;
 
 use crate::modules::Modules;
 use crate::recording::{CodeKind, ModuleRow, NONE, Recording};
-use crate::symbols::{
-    FileFinder, Kallsyms, Located, NoKernelSymbols, Request, SymbolState, Symbolized, Wanted, demangle, symbolize,
-};
+use crate::symbols::{Located, NoKernelSymbols, Request, SymbolState, Symbolized, Wanted, symbolize};
 pub use again::resymbolize;
 use names::starts_thread;
 use paths::Paths;
@@ -165,54 +164,10 @@ fn look_up<'a>(recording: &'a Recording, files: &Modules, options: &SymbolOption
         }
         looked.modules[module] = Some(ModuleSymbols { build_id, is_virtual, file, state });
     }
-    look_up_kernel(recording, files.finder(), &mut looked);
+    kernel::look_up(recording, files.finder(), &mut looked);
     // Those of the kernel, and of no module.
     progress.done.store(recording.frames.len(), Ordering::Relaxed);
     looked
-}
-
-fn look_up_kernel(recording: &Recording, finder: &FileFinder, looked: &mut Looked<'_>) {
-    let is_kernel =
-        |module: u32| recording.modules.get(module as usize).is_some_and(|module| module.kind == CodeKind::Kernel);
-    if !recording.frames.iter().any(|frame| is_kernel(frame.module)) {
-        return;
-    }
-    let kallsyms = match finder.kallsyms(&[]).into_iter().find(|path| path.exists()) {
-        Some(_) if !names::same_boot(recording, finder) => {
-            looked.no_kernel = Some((NoKernelSymbols::Unreadable, "it was recorded before the last boot"));
-            return;
-        }
-        Some(path) => Kallsyms::read(&path),
-        None => Err(NoKernelSymbols::Unreadable),
-    };
-    let kallsyms = match kallsyms {
-        Ok(kallsyms) => kallsyms,
-        Err(why @ NoKernelSymbols::Unreadable) => {
-            looked.no_kernel = Some((why, "/proc/kallsyms can't be read"));
-            return;
-        }
-        Err(why @ NoKernelSymbols::Restricted) => {
-            looked.no_kernel = Some((
-                why,
-                "/proc/kallsyms hides addresses (kptr_restrict): run as root, or set kernel.kptr_restrict to 0",
-            ));
-            return;
-        }
-    };
-    looked.kernel_build_id = finder.kernel_notes().and_then(|path| names::gnu_build_id(&std::fs::read(path).ok()?));
-    let mut indices: BTreeMap<String, u32> = BTreeMap::from([("[kernel.kallsyms]".into(), 0)]);
-    for (index, frame) in recording.frames.iter().enumerate().filter(|(_, frame)| is_kernel(frame.module)) {
-        let Some(found) = kallsyms.find(frame.address) else { continue };
-        let name = demangle(found.name);
-        looked.located[index].functions =
-            vec![crate::symbols::Named { name, file: None, line: 0, column: 0, start_line: 0 }];
-        let next = looked.kernel_modules.len() as u32;
-        let module = *indices.entry(found.module.into()).or_insert(next);
-        if module == next {
-            looked.kernel_modules.push(found.module.into());
-        }
-        looked.kernel_module[index] = module;
-    }
 }
 
 /// Makes the profile, in the order of samples: it is the same whatever the threads did.

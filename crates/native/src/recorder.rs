@@ -99,6 +99,11 @@ pub enum Event<'a> {
         /// When.
         time: u64,
     },
+    /// Where the kernel lies.
+    Kernel {
+        /// The address of its symbol `_text`.
+        start: u64,
+    },
     /// Samples were lost.
     Lost {
         /// How many.
@@ -169,6 +174,8 @@ pub struct Recorder {
     unwinding: Option<Box<Unwinding>>,
     /// Build-ids by path, where records don't tell them.
     build_ids: HashMap<Box<[u8]>, Box<[u8]>, RandomState>,
+    /// The address of the kernel's `_text`; 0 if not known.
+    kernel_start: u64,
     modules: Option<Arc<Modules>>,
     /// Per module: whether its file is open, or never will be.
     opened: Vec<bool>,
@@ -212,6 +219,7 @@ impl Recorder {
             chain: Vec::new(),
             unwinding: None,
             build_ids: HashMap::default(),
+            kernel_start: 0,
             modules: None,
             opened: Vec::new(),
         }
@@ -326,6 +334,11 @@ impl Recorder {
                 self.ended.push_back((time, tid));
                 self.tick(time);
             }
+            Event::Kernel { start } => {
+                self.kernel_start = start;
+                let kernels = self.recording.modules.iter_mut().filter(|module| module.kind == CodeKind::Kernel);
+                kernels.for_each(|kernel| kernel.start = start);
+            }
             Event::Lost { count, time } => self.recording.lost.push(LostRow { time, count }),
         }
     }
@@ -373,7 +386,8 @@ impl Recorder {
     }
 
     fn named(&mut self, path: &[u8], kind: CodeKind, address: u64, is_return: bool) -> Option<FrameRow> {
-        let mapping = Mapped { path, ..Mapped::default() };
+        let start = if kind == CodeKind::Kernel { self.kernel_start } else { 0 };
+        let mapping = Mapped { path, start, ..Mapped::default() };
         Some(FrameRow { module: self.module(0, &mapping, kind)?, address, is_return })
     }
 
@@ -613,6 +627,10 @@ fn translate<'a>(record: &Record<'a>, time: u64) -> Option<Event<'a>> {
             let end = map.start.checked_add(map.len)?;
             let mapping = Mapped { start: map.start, end, offset: map.offset, file: FileId::default(), path: map.path };
             Event::Map { pid: map.pid, mapping, executable: !map.is_data, time }
+        }
+        // Its "file offset" is the address of the symbol that follows the name.
+        Record::Mmap(map) if map.pid == -1 && map.path == b"[kernel.kallsyms]_text" => {
+            Event::Kernel { start: map.offset }
         }
         Record::Mmap2(map) if map.pid >= 0 => {
             let end = map.start.checked_add(map.len)?;

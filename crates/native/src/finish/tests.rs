@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use burnmark_model::{Meta, ValueType};
 
 use super::*;
+use crate::FileFinder;
 use crate::procfs::ProcessMaps;
 use crate::recorder::{Event, Mapped, Recorder, SampleEvent};
 use crate::recording::SampleRow;
@@ -241,4 +242,34 @@ fn each_event_is_a_value_type() {
     // An event that nobody knows counts as the last.
     assert_eq!((totals, profile.default_value), (vec![2, 200, 2, 16, 2, 1001], 1));
     assert_eq!(profile.samples.values(3), [0, 7, 0, 0, 9, 0]);
+}
+
+/// A kernel lies elsewhere after each boot; a recording of another kernel is not named by this one's symbols.
+#[test]
+fn kernel_frames_are_named_by_their_own_kernel_wherever_it_lay() {
+    use crate::{OwnFiles, Places};
+    let folder = tempfile::tempdir().unwrap();
+    let kallsyms = folder.path().join("kallsyms");
+    let text = "ffffffff81000000 T startup_64\nffffffff81000000 T _text\nffffffff81000100 t helper\n\
+        ffffffff81000140 T work\nffffffffc0000000 t init\t[ext4]\n";
+    std::fs::write(&kallsyms, text).unwrap();
+    let mut recorder = Recorder::new(Meta::default());
+    recorder.set_build_ids([(b"[kernel.kallsyms]".as_slice(), [7_u8; 20].as_slice())].into_iter());
+    recorder.event(&Event::Kernel { start: 0xffff_ffff_9b00_0000 });
+    let sample = SampleEvent { pid: 7, tid: 7, time: 1, period: 1, event: 0 };
+    let frames = [0xffff_ffff_9b00_0120, 0xffff_ffff_9b00_0150, 0xffff_ffff_c000_0004].map(|at| (Mode::Kernel, at));
+    recorder.sample(&sample, frames);
+    let recording = recorder.into_recording();
+    let names = |places: Places| {
+        let profile = finished(&recording, &FileFinder::Places(places)).profile;
+        let names: Vec<String> =
+            profile.frames.iter().map(|(frame, _)| profile.frame_name(frame).into_owned()).collect();
+        (names, profile.meta.notes.join(" "))
+    };
+    let (named, _) = names(Places { kallsyms: vec![kallsyms], ..Places::default() });
+    assert!(named.contains(&"helper".to_owned()) && named.contains(&"work".to_owned()), "{named:?}");
+    assert!(!named.contains(&"init".to_owned()), "modules are not moved along: {named:?}");
+    let (nameless, notes) = names(Places { own: OwnFiles::Files, ..Places::default() });
+    assert_eq!(nameless, ["[kernel]"]);
+    assert!(notes.contains("not the one that runs here"), "{notes}");
 }

@@ -200,7 +200,6 @@ impl FileFinder {
         }
     }
 
-    #[allow(dead_code, reason = "read next")]
     /// Kernels with symbols: they are right if their build-id is the recorded one.
     pub(crate) fn vmlinux(&self, build_id: &[u8]) -> Vec<PathBuf> {
         let Self::Places(places) = self else { return Vec::new() };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::elf::Elf;
 use super::table::Binding;
 
 /// The kernel's symbols, sorted by address.
@@ -10,6 +11,7 @@ pub(crate) struct Kallsyms {
     text: Vec<u8>,
     symbols: Vec<KernelSymbol>,
     modules: Vec<Box<str>>,
+    start: Option<u64>,
 }
 
 /// Why there are no kernel symbols.
@@ -43,6 +45,27 @@ pub(crate) struct Found<'a> {
 impl Kallsyms {
     pub(crate) fn read(path: &Path) -> Result<Self, NoKernelSymbols> {
         Self::parse(std::fs::read(path).map_err(|_| NoKernelSymbols::Unreadable)?)
+    }
+
+    /// The symbols of a `vmlinux`.
+    pub(crate) fn of_elf(elf: &Elf<'_>) -> Result<Self, NoKernelSymbols> {
+        let mut text = Vec::new();
+        for symbol in elf.symbols() {
+            let kind = match symbol.binding {
+                Binding::Weak => 'w',
+                Binding::Local => 't',
+                Binding::Global => 'T',
+            };
+            text.extend(format!("{:x} {kind} ", symbol.address).into_bytes());
+            text.extend(symbol.name);
+            text.push(b'\n');
+        }
+        Self::parse(text)
+    }
+
+    /// Where the kernel begins (`_text`), from which its other addresses keep their distance.
+    pub(crate) fn start(&self) -> Option<u64> {
+        self.start
     }
 
     /// Lines are `address type name`, with a tab and `[module]` for those of modules. Only code is kept: types `t`, `T`,
@@ -86,6 +109,9 @@ impl Kallsyms {
             Some(module) => self.module(module),
             None => 0,
         };
+        if &name[..length] == b"_text" && module == 0 {
+            self.start = Some(address);
+        }
         let from = start + space + 3;
         self.symbols.push(KernelSymbol {
             address,

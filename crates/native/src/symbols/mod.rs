@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub(crate) use debug::guarded;
 pub(crate) use demangle::demangle;
 pub(crate) use elf::{Elf, Segments};
-pub(crate) use files::{Candidate, bare, below};
+pub(crate) use files::{Candidate, KALLSYMS, bare, below};
 pub use files::{FileFinder, OwnFiles, Places};
 pub(crate) use jit::JitMap;
 pub(crate) use kallsyms::{Kallsyms, NoKernelSymbols};

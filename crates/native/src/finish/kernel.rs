@@ -1,0 +1,95 @@
+//! Names of the kernel's functions.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Looked, names};
+use crate::modules::{ModuleFile, same_build_id};
+use crate::recording::{CodeKind, Recording};
+use crate::symbols::{Elf, FileFinder, KALLSYMS, Kallsyms, Named, NoKernelSymbols, demangle};
+
+/// Names the kernel's frames, or notes why it can't.
+pub(super) fn look_up(recording: &Recording, finder: &FileFinder, looked: &mut Looked<'_>) {
+    let kernel = recording.modules.iter().position(|module| module.kind == CodeKind::Kernel);
+    let Some(module) = kernel.filter(|kernel| recording.frames.iter().any(|frame| frame.module as usize == *kernel))
+    else {
+        return;
+    };
+    let row = &recording.modules[module];
+    let own_id = finder.kernel_notes().and_then(|path| names::gnu_build_id(&std::fs::read(path).ok()?));
+    let found = match find(recording, &row.build_id, own_id.as_deref(), finder) {
+        Ok(found) => found,
+        Err(no_kernel) => {
+            looked.no_kernel = Some(no_kernel);
+            return;
+        }
+    };
+    looked.kernel_build_id = if row.build_id.is_empty() { own_id } else { Some(names::hex(&row.build_id)) };
+    // The kernel lies elsewhere after each boot; a recording may tell where it was.
+    let moved = found.start().filter(|_| row.start != 0).map_or(0, |here| here.wrapping_sub(row.start));
+    let mut indices: BTreeMap<String, u32> = BTreeMap::from([("[kernel.kallsyms]".into(), 0)]);
+    for (index, frame) in recording.frames.iter().enumerate().filter(|(_, frame)| frame.module as usize == module) {
+        let Some(found) = found.find(frame.address.wrapping_add(moved)) else { continue };
+        // Modules don't move along with it.
+        if moved != 0 && found.module != "[kernel.kallsyms]" {
+            continue;
+        }
+        let name = demangle(found.name);
+        looked.located[index].functions = vec![Named { name, file: None, line: 0, column: 0, start_line: 0 }];
+        let next = looked.kernel_modules.len() as u32;
+        let module = *indices.entry(found.module.into()).or_insert(next);
+        if module == next {
+            looked.kernel_modules.push(found.module.into());
+        }
+        looked.kernel_module[index] = module;
+    }
+}
+
+type Missing = (NoKernelSymbols, &'static str);
+
+/// The symbols of the recorded kernel, which has this build-id (empty if that is not known).
+fn find(
+    recording: &Recording,
+    build_id: &[u8],
+    own_id: Option<&str>,
+    finder: &FileFinder,
+) -> Result<Kallsyms, Missing> {
+    let mut why = None;
+    for path in finder.kallsyms(build_id).into_iter().filter(|path| path.exists()) {
+        if path == Path::new(KALLSYMS) {
+            if !build_id.is_empty() && own_id != Some(&names::hex(build_id)) {
+                why.get_or_insert((
+                    NoKernelSymbols::Unreadable,
+                    "the recorded kernel is not the one that runs here (--buildid-dir says where its kallsyms is)",
+                ));
+                continue;
+            }
+            if !names::same_boot(recording, finder) {
+                why.get_or_insert((NoKernelSymbols::Unreadable, "it was recorded before the last boot"));
+                continue;
+            }
+        }
+        match Kallsyms::read(&path) {
+            Ok(found) => return Ok(found),
+            Err(error @ NoKernelSymbols::Unreadable) => {
+                why.get_or_insert((error, "/proc/kallsyms can't be read"));
+            }
+            Err(error @ NoKernelSymbols::Restricted) => {
+                why.get_or_insert((
+                    error,
+                    "/proc/kallsyms hides addresses (kptr_restrict): run as root, or set kernel.kptr_restrict to 0",
+                ));
+            }
+        }
+    }
+    let kernels = finder.vmlinux(build_id);
+    let kernel = kernels.iter().find_map(|path| {
+        let file = ModuleFile::open(path).ok()?.0;
+        let elf = Elf::parse(file.bytes())?;
+        if !build_id.is_empty() && !same_build_id(build_id, elf.build_id().unwrap_or_default()) {
+            return None;
+        }
+        Kallsyms::of_elf(&elf).ok()
+    });
+    kernel.ok_or(why.unwrap_or((NoKernelSymbols::Unreadable, "/proc/kallsyms can't be read")))
+}
