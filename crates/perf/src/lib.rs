@@ -1,4 +1,4 @@
-//! Perf records: their layout, and their sources, live ([`live`]) and recorded by perf ([`file`]).
+//! Perf records: their layout, and their sources, live ([`live`]) and recorded by perf ([`mod@file`]).
 //!
 //! [`record`] decodes `PERF_RECORD_*` bytes, whatever they come from. Sources hand out such bytes, owned and in time
 //! order. This crate knows nothing of modules and symbols.

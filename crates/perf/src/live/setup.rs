@@ -46,12 +46,12 @@ pub struct Options {
     pub follows_children: bool,
     /// The event; `None`: cycles where the machine has them, else cpu-clock.
     pub event: Option<Event>,
-    /// Samples per second and CPU; `None`: [`open::DEFAULT_FREQUENCY`], or less where a timer is bound to tasks.
+    /// Samples per second and CPU; `None`: [`super::DEFAULT_FREQUENCY`], or less where a timer is bound to tasks.
     pub frequency: Option<u64>,
     /// What events are bound to.
     pub binding: Binding,
     /// Copy that many bytes of the user stack, and the user registers, with each sample (for unwinding by DWARF); at
-    /// most [`attr::MAX_USER_STACK_BYTES`].
+    /// most [`super::MAX_USER_STACK_BYTES`].
     pub user_stack_bytes: Option<u32>,
     /// The length of the copies follows the need ([`super::Session::adapt_stack_copy`]), between 8 and 32 KiB and as the
     /// rings have room; the one given only says that copies are wanted.
