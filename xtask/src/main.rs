@@ -6,6 +6,7 @@
 mod fixtures;
 mod fuzz;
 mod licences;
+mod long;
 mod overhead;
 mod setup;
 mod shell;
@@ -41,7 +42,8 @@ enum Task {
     Proof,
     /// Feed damaged perf.data files to the reader until one breaks it
     Fuzz(fuzz::FuzzOptions),
-    /// Run the benchmarks; `bench overhead` measures what recorders cost a database
+    /// Run the benchmarks; `bench overhead` measures what recorders cost a database, `bench long` a long
+    /// recording
     Bench(suite::BenchOptions),
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::long;
 use crate::overhead;
 use crate::setup::{self, Runner};
 use crate::shell;
@@ -81,10 +82,10 @@ pub(crate) fn proof(root: &Path) -> Result<bool> {
 
 /// Every benchmark, or those of one crate.
 pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<bool> {
-    if let Some((first, rest)) = options.arguments.split_first()
-        && first == "overhead"
-    {
-        return overhead::run(root, rest);
+    match options.arguments.split_first() {
+        Some((first, rest)) if first == "overhead" => return overhead::run(root, rest),
+        Some((first, rest)) if first == "long" => return long::run(root, rest),
+        _ => {}
     }
     let which = options.package.as_deref().map_or(vec!["--workspace"], |package| vec!["--package", package]);
     let arguments: Vec<&str> = options.arguments.iter().map(String::as_str).collect();
