@@ -6,6 +6,9 @@ use super::{open, proc, sys};
 use std::collections::HashSet;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+/// With more targets than this, the usual limit of open files may not do: each takes one.
+const MANY: usize = 256;
+
 /// A process or thread that was asked for.
 pub(super) struct Root {
     /// The process.
@@ -43,6 +46,10 @@ pub(super) fn open(target: &Target, skips_missing: bool) -> Result<Vec<Root>, Er
         Target::Pids(pids) => (pids.clone(), false),
         Target::Threads(tids) => (tids.clone(), true),
     };
+    if ids.len() > MANY {
+        // Where it can't be raised, the exits of some are looked for in `/proc`.
+        let _ = sys::raise_file_limit();
+    }
     let (mut roots, mut seen, mut missing) = (Vec::new(), HashSet::new(), None);
     for id in ids.into_iter().filter(|&id| seen.insert(id)) {
         match if are_threads { thread(id) } else { process(id) } {

@@ -280,7 +280,9 @@ impl Session {
         self.hand_on_initial(sink)?;
         self.rings.take(&self.layout, &mut self.targets);
         self.hand_on(sink, true)?;
-        self.stats.living = self.living();
+        if matches!(self.target, Target::Command(_)) {
+            self.stats.living = self.living();
+        }
         // LOST records come with the next record that finds room: losses at the very end are only known here.
         let sideband = self.rings.sideband_events().filter_map(|event| attach::lost_of(event, &self.layout));
         let lost = self.sampler.lost(&self.layout) + sideband.sum::<u64>();

@@ -33,7 +33,7 @@ pub struct Stats {
     pub resyncs: u64,
     /// Bytes in rings that were no records.
     pub damaged_bytes: u64,
-    /// Processes of the target, descendants included, that still ran at the end.
+    /// Of a command: its processes that still ran at the end.
     pub living: Vec<i32>,
     /// When it was lost; seconds without loss are left out.
     pub losses: Vec<Loss>,
