@@ -28,6 +28,7 @@ const TOOLS: &[Tool] = &[
     Tool { programs: &["readelf"], package: "binutils", used_for: "second opinions on ELF and DWARF" },
     Tool { programs: &["ld.lld"], package: "lld", used_for: "programs laid out by another linker" },
     Tool { programs: &["mold"], package: "mold", used_for: "programs laid out by another linker" },
+    Tool { programs: &["node"], package: "nodejs", used_for: "running leaking programs, and their twins that don't" },
     Tool { programs: &["kill"], package: "procps", used_for: "interrupting recordings" },
     Tool { programs: &["xz"], package: "xz-utils", used_for: "a program to sample that is not ours" },
     Tool { programs: &["node"], package: "nodejs", used_for: "sampling JavaScript" },

@@ -90,7 +90,10 @@ impl Snapshot {
             if cursor.record(self.edge_layout.fields, index == 0, &mut record).is_err() {
                 break;
             }
-            names.push(record[self.edge_layout.name] as u32);
+            let name = record[self.edge_layout.name] as u32;
+            // What a cut has lost is none of the strings that were added.
+            let is_lost = !self.edge_kind(edges.start + index).is_indexed() && self.strings.is_lost(name);
+            names.push(if is_lost { u32::MAX } else { name });
         }
         names
     }

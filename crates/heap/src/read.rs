@@ -89,12 +89,13 @@ pub(crate) fn read(source: &Source, progress: Option<&Arc<AtomicU64>>) -> Result
             Strings::find(source, strings_at, &mut warnings).map(|strings| (strings, warnings))
         },
     );
-    let (mut nodes, edges) = lists?;
-    let (strings, cut) = strings?;
+    let (mut nodes, mut edges) = lists?;
+    let (mut strings, cut) = strings?;
+    let is_cut = !cut.is_empty();
     warnings.extend(cut);
     sum_edge_counts(&mut nodes, edges.to.len(), node_list.start)?;
     let locations = read_locations(source, &sections, &header, nodes.kind.len(), &mut warnings)?;
-    check_names(&mut nodes, &edges, &strings, &warnings, (node_list.start, edge_list.start))?;
+    check_names(&mut nodes, &mut edges, &mut strings, is_cut, (node_list.start, edge_list.start))?;
     for (what, read, said) in
         [("nodes", nodes.kind.len() as u64, header.node_count), ("edges", edges.to.len() as u64, header.edge_count)]
     {
@@ -411,15 +412,30 @@ fn read_locations(
     }
 }
 
-/// Names must be strings that are there. Those that a cut has lost are no error.
+/// Names must be strings that are there. Those that a cut has lost become `?`.
 fn check_names(
     nodes: &mut Nodes,
-    edges: &Edges,
-    strings: &Strings,
-    warnings: &[Warning],
+    edges: &mut Edges,
+    strings: &mut Strings,
+    is_cut: bool,
     positions: (usize, usize),
 ) -> Result<(), Error> {
-    if !warnings.is_empty() {
+    let named = |kind: u8| !crate::EdgeKind::from_bits(kind).is_indexed();
+    if is_cut {
+        let known = strings.len() as u32;
+        let lost = strings.add("?".to_owned());
+        let replace = |name: &mut u32| {
+            if *name >= known {
+                *name = lost;
+            }
+        };
+        nodes.name.par_iter_mut().for_each(replace);
+        edges
+            .name
+            .par_iter_mut()
+            .zip(&edges.kind)
+            .filter(|(_, kind)| named(**kind))
+            .for_each(|(name, _)| replace(name));
         return Ok(());
     }
     let strings = strings.len();
@@ -428,7 +444,6 @@ fn check_names(
         let what = format!("node {node} has name {}, but there are {strings} strings", nodes.name[node]);
         return Err(malformed(positions.0 as u64, what));
     }
-    let named = |kind: u8| !crate::EdgeKind::from_bits(kind).is_indexed();
     let edge = edges.name.par_iter().zip(&edges.kind).position_first(|(name, kind)| named(*kind) && wrong(*name));
     if let Some(edge) = edge {
         let what = format!("edge {edge} has name {}, but there are {strings} strings", edges.name[edge]);

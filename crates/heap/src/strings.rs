@@ -134,6 +134,11 @@ impl Strings {
         (self.starts.len() + self.added.len() - 1) as u32
     }
 
+    /// Whether the input does not hold it.
+    pub(crate) fn is_lost(&self, index: u32) -> bool {
+        index as usize >= self.starts.len()
+    }
+
     /// What the string is known for.
     pub(crate) fn is(&self, index: u32, known: WellKnown) -> bool {
         self.marks.get(index as usize).is_some_and(|mark| mark & !DOM_NAME == known as u8)

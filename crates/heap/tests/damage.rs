@@ -1,0 +1,202 @@
+//! Damaged snapshots: whatever bytes come, the answer is a report or an error, never a panic, and errors say where.
+
+use burnmark_heap::{
+    Error, GrowthOptions, ReadOptions, Snapshot, Source, census, classes_within, growth, overview, path, profile,
+};
+use proptest::prelude::*;
+
+/// A snapshot with everything that has rules of its own: DOM nodes, a weak map, backing stores, shapes, locations.
+const SMALL: &str = r#"{"snapshot":{"meta":{"node_fields":["type","name","id","self_size","edge_count","trace_node_id","detachedness"],
+"node_types":[["hidden","array","string","object","code","closure","native","synthetic","concatenated string"],"string","number","number","number","number","number"],
+"edge_fields":["type","name_or_index","to_node"],"edge_types":[["context","element","property","internal","hidden","shortcut","weak"],"string_or_number","node"],
+"location_fields":["object_index","script_id","line","column"]},"node_count":12,"edge_count":17,"extra_native_bytes":100},
+"nodes":[7,0,1,0,3,0,0
+,7,1,3,0,1,0,0
+,3,2,5,24,4,0,0
+,1,3,7,64,2,0,0
+,3,4,9,32,2,0,0
+,3,4,11,32,2,0,0
+,6,5,14,48,1,0,2
+,6,6,16,48,0,0,0
+,5,7,17,64,1,0,0
+,0,8,19,40,1,0,0
+,3,9,21,16,0,0,0
+,2,10,23,24,0,0,0
+],
+"edges":[5,11,14
+,1,0,7
+,4,3,77
+,1,1,14
+,3,12,21
+,2,13,56
+,2,14,42
+,6,1,70
+,1,0,28
+,3,19,70
+,2,15,35
+,2,16,77
+,2,15,77
+,3,18,70
+,2,17,49
+,3,20,63
+,0,13,14
+],
+"trace_function_infos":[],
+"trace_tree":[],
+"samples":[],
+"locations":[14,3,10,4,56,3,20,8],
+"strings":["","(GC roots)","Cache","(object elements)","Object","<div id=\"a\">","Text","render","system / Context","Value","text\u00e9\ud83d\ude00",
+"global","elements","self","node","key","value","child","1 / part of key (Object @11) -> value (Value @21) pair in WeakMap (table @7)",
+"2 / part of key (Object @11) -> value (Value @21) pair in WeakMap (table @7)","context"]}"#;
+
+fn read(bytes: &[u8]) -> Result<Snapshot, Error> {
+    Snapshot::read(Source::memory(bytes.to_vec())?, &ReadOptions::default())
+}
+
+/// Asks for everything that a snapshot can be asked.
+fn use_all(snapshot: &Snapshot) {
+    let sum: u64 = (0..snapshot.node_count()).map(|node| snapshot.shallow(node)).fold(0, u64::saturating_add);
+    assert_eq!(snapshot.retained(snapshot.root()), sum, "the root retains everything");
+    for node in (0..snapshot.node_count()).step_by(1 + snapshot.node_count() as usize / 50) {
+        let steps = path(snapshot, node);
+        assert_eq!(steps.last().map(|step| step.node), Some(node));
+        assert!(snapshot.retained(node) <= sum && snapshot.retained(node) >= snapshot.shallow(node));
+        snapshot.edges(node);
+    }
+    overview(snapshot, 5);
+    classes_within(snapshot, |name| name.len() > 3);
+    assert!(profile(snapshot).samples.len() <= snapshot.node_count() as usize);
+    let earlier = [census(snapshot)];
+    assert_eq!(growth(&earlier, snapshot, &GrowthOptions { limit: 3, ..GrowthOptions::default() }).suspects, []);
+}
+
+#[test]
+fn the_small_snapshot_is_read() {
+    let snapshot = read(SMALL.as_bytes()).expect("it is whole");
+    assert_eq!((snapshot.node_count(), snapshot.edge_count()), (12, 17));
+    assert_eq!(snapshot.warnings(), []);
+    // The value hangs on the key alone, though the table refers to it as well.
+    assert_eq!(snapshot.dominator(10), 5);
+    // The elements are their array's, and the detached div's name says so, as its text's does.
+    assert_eq!((snapshot.shallow(2), snapshot.shallow(3)), (24 + 64, 0));
+    assert_eq!((snapshot.name(6).as_ref(), snapshot.name(7).as_ref()), ("Detached <div id=\"a\">", "Detached Text"));
+    assert_eq!(snapshot.class_name(snapshot.class_of(6)), "Detached <div>");
+    assert_eq!(snapshot.name(11), "texté😀");
+    use_all(&snapshot);
+}
+
+/// A process that was killed while it wrote: at every byte.
+#[test]
+fn a_snapshot_that_breaks_off_says_how_far_it_got() {
+    let strings = SMALL.find("\"strings\"").expect("there are strings") + "\"strings\":[".len();
+    for end in 1..SMALL.len() {
+        match read(&SMALL.as_bytes()[..end]) {
+            Ok(snapshot) => {
+                assert!(end >= strings, "cut at {end}");
+                let cut = snapshot.warnings().iter().any(|warning| warning.message.contains("ends within its strings"));
+                assert!(cut || end + 2 >= SMALL.len(), "cut at {end}: {:?}", snapshot.warnings());
+                use_all(&snapshot);
+            }
+            Err(Error::Truncated { end: at, got, missing, .. }) => {
+                assert_eq!(at, end as u64);
+                assert!(!got.is_empty() && !missing.is_empty());
+            }
+            Err(Error::NotASnapshot) => assert!(end < 14, "cut at {end}"),
+            Err(error) => panic!("cut at {end}: {error}"),
+        }
+    }
+    let nodes = SMALL.find("\n,3,4,11").expect("a node");
+    let error = read(&SMALL.as_bytes()[..nodes]).expect_err("half of it").to_string();
+    assert!(error.contains("in the nodes, after 5 of 12 nodes"), "{error}");
+    let edges = SMALL.find("\n,1,1,14").expect("an edge");
+    let error = read(&SMALL.as_bytes()[..edges]).expect_err("half of it").to_string();
+    assert!(error.contains("in the edges, after 3 of 17 edges"), "{error}");
+}
+
+#[test]
+fn errors_say_where() {
+    let changed = |from: &str, to: &str| {
+        let at = SMALL.find(from).expect("it is there");
+        let text = SMALL.replacen(from, to, 1);
+        (at as u64, read(text.as_bytes()).expect_err("it is wrong"))
+    };
+    let position = |error: &Error| match error {
+        Error::Malformed { position, .. } => *position,
+        error => panic!("{error}"),
+    };
+    for (from, to, words) in [
+        ("3,2,5,24,4,0,0", "3,2,5,x4,4,0,0", "a number should be"),
+        ("3,2,5,24,4,0,0", "99,2,5,24,4,0,0", "type 99"),
+        ("3,2,5,24,4,0,0", "3,2,5000000000,24,4,0,0", "32 bits"),
+        ("2,13,56", "2,13,57", "where no node begins"),
+        ("2,13,56", "2,13,84", "where no node begins"),
+    ] {
+        let (at, error) = changed(from, to);
+        assert!((at..at + 30).contains(&position(&error)), "{from} at {at}: {error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    assert!(changed("3,2,5,24,4,0,0", "3,2,5,24,5,0,0").1.to_string().contains("claim 18 edges, but there are 17"));
+    assert!(changed("3,2,5,24", "3,99,5,24").1.to_string().contains("name 99, but there are 21 strings"));
+    assert!(changed("\"self_size\"", "\"selfsize\"").1.to_string().contains("no field self_size"));
+    assert!(matches!(changed("{\"snapshot\"", "{\"shots\"").1, Error::NotASnapshot));
+    assert!(matches!(read(b"[1,2]"), Err(Error::NotASnapshot)));
+    assert!(matches!(Source::memory(Vec::new()), Err(Error::Empty)));
+}
+
+/// Sizes of more than 4 GiB stay what they are.
+#[test]
+fn large_sizes_are_kept() {
+    let text = SMALL.replacen("6,6,16,48,0", "6,6,16,9000000000,0", 1).replacen("1,3,7,64,2", "1,3,7,4294967295,2", 1);
+    let snapshot = read(text.as_bytes()).expect("it is whole");
+    assert_eq!((snapshot.shallow(7), snapshot.shallow(2)), (9_000_000_000, 24 + 4_294_967_295));
+    use_all(&snapshot);
+}
+
+/// A chain of many objects: no recursion, no quadratic time.
+#[test]
+fn a_long_list_is_no_trouble() {
+    let count = 200_000;
+    let nodes: Vec<String> = (0..count)
+        .map(|node| {
+            format!("{},1,{},16,{}", if node == 0 { 0 } else { 1 }, node * 2 + 1, if node + 1 == count { 0 } else { 1 })
+        })
+        .collect();
+    let edges: Vec<String> = (1..count).map(|node| format!("0,1,{}", node * 5)).collect();
+    let text = format!(
+        r#"{{"snapshot":{{"meta":{{"node_fields":["type","name","id","self_size","edge_count"],"node_types":[["synthetic","object"]],
+        "edge_fields":["type","name_or_index","to_node"],"edge_types":[["property"]]}},"node_count":{count},"edge_count":{}}},
+        "nodes":[{}],"edges":[{}],"strings":["","next"]}}"#,
+        count - 1,
+        nodes.join(","),
+        edges.join(",")
+    );
+    let snapshot = read(text.as_bytes()).expect("it is whole");
+    assert_eq!(snapshot.retained(1), 16 * (count - 1));
+    let steps = path(&snapshot, count as u32 - 1);
+    assert!(steps.len() <= 500);
+    overview(&snapshot, 5);
+    assert!(profile(&snapshot).samples.len() < 10);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Bytes changed, taken out and put in anywhere.
+    #[test]
+    fn no_damage_makes_it_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), 1..6)) {
+        let mut bytes = SMALL.as_bytes().to_vec();
+        for (at, byte, how) in changes {
+            let at = at.index(bytes.len());
+            match how {
+                0 => bytes[at] = byte,
+                1 => { bytes.remove(at); }
+                // Digits and brackets are the likeliest to be taken for something.
+                2 => bytes.insert(at, b"0123456789,[]{}\"\\ "[usize::from(byte) % 18]),
+                _ => bytes[at] = b"0123456789"[usize::from(byte) % 10],
+            }
+        }
+        if let Ok(snapshot) = read(&bytes) {
+            use_all(&snapshot);
+        }
+    }
+}
