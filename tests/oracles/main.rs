@@ -7,6 +7,7 @@ mod counts;
 mod flame;
 mod machine;
 mod perf;
+mod perfdata;
 mod same_file;
 #[allow(dead_code, reason = "shared with tests/cli, which uses the rest")]
 #[path = "../cli/support.rs"]

@@ -8,6 +8,7 @@ mod fuzz;
 mod licences;
 mod long;
 mod overhead;
+mod perfdata;
 mod setup;
 mod shell;
 mod source;
@@ -43,7 +44,7 @@ enum Task {
     /// Feed damaged perf.data files to the reader until one breaks it
     Fuzz(fuzz::FuzzOptions),
     /// Run the benchmarks; `bench overhead` measures what recorders cost a database, `bench long` a long
-    /// recording
+    /// recording, `bench perfdata FILE` how fast perf.data is read
     Bench(suite::BenchOptions),
 }
 

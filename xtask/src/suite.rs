@@ -6,10 +6,9 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::long;
-use crate::overhead;
 use crate::setup::{self, Runner};
 use crate::shell;
+use crate::{long, overhead, perfdata};
 
 /// Where nextest leaves what each test printed (.config/nextest.toml).
 const JUNIT: &str = "target/nextest/default/junit.xml";
@@ -85,6 +84,7 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<bool> {
     match options.arguments.split_first() {
         Some((first, rest)) if first == "overhead" => return overhead::run(root, rest),
         Some((first, rest)) if first == "long" => return long::run(root, rest),
+        Some((first, rest)) if first == "perfdata" => return perfdata::run(root, rest),
         _ => {}
     }
     let which = options.package.as_deref().map_or(vec!["--workspace"], |package| vec!["--package", package]);

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use burnmark_model::{Meta, Position, Warning};
 use burnmark_perf::file::{self, Head, Item, Reader};
-use burnmark_perf::record::{DecodeError, Record};
+use burnmark_perf::record::{DecodeError, Record, Sample};
 
 use crate::modules::Modules;
-use crate::recorder::{Event, Recorder};
+use crate::recorder::{Batch, Event, Recorder};
 use crate::recording::{EventRow, Recording};
 use crate::unwind::{CallGraph, Machine, UnwindOptions};
 use deferred::Deferred;
@@ -125,13 +125,25 @@ impl Reading {
         if head.events.len() != self.recorder.events_mut().len() {
             self.describe(head);
         }
+        let mut batch = Batch::default();
         for item in run {
             let Some(event) = head.events.get(usize::from(item.event)) else { continue };
             match Record::decode(item.bytes, &event.layout) {
-                Ok(record) => self.record(&record, item.event),
+                Ok(Record::Sample(sample)) if sample.stack_user.is_some() && !is_deferred(&sample) => {
+                    if batch.push(self.recorder.sample_event(&sample, item.event), sample) {
+                        self.recorder.apply_batch(&mut batch);
+                    }
+                }
+                Ok(record) => {
+                    if batch.ends_before(&record) {
+                        self.recorder.apply_batch(&mut batch);
+                    }
+                    self.record(&record, item.event);
+                }
                 Err(error) => self.failed.add(item, error),
             }
         }
+        self.recorder.apply_batch(&mut batch);
     }
 
     fn record(&mut self, record: &Record<'_>, event: u16) {
@@ -148,6 +160,11 @@ impl Reading {
             _ => self.recorder.apply(record, event),
         }
     }
+}
+
+/// Whether the user half of a sample's call chain comes later.
+fn is_deferred(sample: &Sample<'_>) -> bool {
+    sample.callchain.is_some_and(|chain| chain.deferred_cookie().is_some())
 }
 
 /// Records that could not be decoded.

@@ -14,8 +14,10 @@ use crate::recording::{
     CodeKind, EventRow, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
 };
 use crate::spaces::{Region, Spaces};
+pub(crate) use batch::Batch;
 use unwinding::Unwinding;
 
+mod batch;
 mod unwinding;
 
 /// How long what is known of a process or thread is kept after its exit: its last samples may come later.
@@ -172,6 +174,8 @@ pub struct Recorder {
     cache: Vec<Option<Cached>>,
     chain: Vec<ChainFrame>,
     unwinding: Option<Box<Unwinding>>,
+    /// Unwinders of [`Recorder::apply_batch`].
+    workers: Vec<batch::Worker>,
     /// Build-ids by path, where records don't tell them.
     build_ids: HashMap<Box<[u8]>, Box<[u8]>, RandomState>,
     /// The address of the kernel's `_text`; 0 if not known.
@@ -218,6 +222,7 @@ impl Recorder {
             cache: vec![None; CACHE_SLOTS],
             chain: Vec::new(),
             unwinding: None,
+            workers: Vec::new(),
             build_ids: HashMap::default(),
             kernel_start: 0,
             modules: None,

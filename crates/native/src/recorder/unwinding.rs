@@ -10,26 +10,34 @@ use crate::unwind::{CallGraph, CodeMap, StackEnds, UnwindOptions, Unwinder, User
 #[derive(Debug)]
 pub(super) struct Unwinding {
     unwinder: Unwinder,
-    call_graph: CallGraph,
+    pub(super) options: UnwindOptions,
     chain: Vec<u64>,
     frames: Vec<UserFrame>,
+}
+
+impl Unwinding {
+    pub(super) fn new(options: UnwindOptions) -> Self {
+        Self { unwinder: Unwinder::new(options), options, chain: Vec::new(), frames: Vec::new() }
+    }
+
+    pub(super) fn ends(&self) -> &StackEnds {
+        self.unwinder.ends()
+    }
 }
 
 impl Recorder {
     /// From now on samples that have user registers and a copy of the user stack are unwound. Tables are read from the
     /// files of [`Recorder::set_modules`].
     pub fn set_unwinding(&mut self, options: UnwindOptions) {
-        self.unwinding = Some(Box::new(Unwinding {
-            unwinder: Unwinder::new(options),
-            call_graph: options.call_graph,
-            chain: Vec::new(),
-            frames: Vec::new(),
-        }));
+        self.unwinding = Some(Box::new(Unwinding::new(options)));
+        self.workers.clear();
     }
 
     /// How the stacks that were unwound so far ended. Stacks of frame pointers only are not in it.
     pub fn stack_ends(&self) -> StackEnds {
-        self.unwinding.as_ref().map(|unwinding| *unwinding.unwinder.ends()).unwrap_or_default()
+        let all = self.unwinding.iter().map(|unwinding| unwinding.ends());
+        let all = all.chain(self.workers.iter().map(|worker| worker.unwinding.ends()));
+        all.fold(StackEnds::default(), |sum, ends| sum.plus(ends))
     }
 
     /// Takes in a sample that is to be unwound; `false` if it is not.
@@ -41,34 +49,44 @@ impl Recorder {
     }
 
     fn unwind_with(&mut self, unwinding: &mut Unwinding, event: &SampleEvent, sample: &Sample<'_>) -> bool {
-        let (Some(registers), Some(stack)) = (sample.regs_user, sample.stack_user) else { return false };
-        if unwinding.call_graph == CallGraph::FramePointers {
-            return false;
-        }
         let mut chain = std::mem::take(&mut self.chain);
-        chain.clear();
-        unwinding.chain.clear();
-        unwinding.frames.clear();
-        for (mode, address) in sample.frames() {
-            match known_mode(mode, address) {
-                Mode::User => unwinding.chain.push(address),
-                mode => push(&mut chain, mode, address),
-            }
-        }
         let files = self.modules.clone();
         let code = CodeMap { spaces: &self.spaces, rows: &self.recording.modules, files: files.as_deref() };
-        let task = Task { pid: event.pid, tid: event.tid };
-        let half = UserHalf { task, registers, stack, chain: &unwinding.chain };
-        // A thread of the kernel has no user half.
-        let is_done =
-            registers.abi == RegisterAbi::None || unwinding.unwinder.unwind(&half, code, &mut unwinding.frames);
+        let is_done = unwound(unwinding, event, sample, code, &mut chain);
         if is_done {
-            let user =
-                |frame: &UserFrame| ChainFrame { mode: Mode::User, address: frame.address, is_return: frame.is_return };
-            chain.extend(unwinding.frames.iter().map(user));
             self.intern_sample(event, &chain);
         }
         self.chain = chain;
         is_done
     }
+}
+
+/// Fills `chain` with the whole stack of a sample, leaf first; `false` if it is not to be unwound.
+pub(super) fn unwound(
+    unwinding: &mut Unwinding,
+    event: &SampleEvent,
+    sample: &Sample<'_>,
+    code: CodeMap<'_>,
+    chain: &mut Vec<ChainFrame>,
+) -> bool {
+    let (Some(registers), Some(stack)) = (sample.regs_user, sample.stack_user) else { return false };
+    if unwinding.options.call_graph == CallGraph::FramePointers {
+        return false;
+    }
+    chain.clear();
+    unwinding.chain.clear();
+    unwinding.frames.clear();
+    for (mode, address) in sample.frames() {
+        match known_mode(mode, address) {
+            Mode::User => unwinding.chain.push(address),
+            mode => push(chain, mode, address),
+        }
+    }
+    let task = Task { pid: event.pid, tid: event.tid };
+    let half = UserHalf { task, registers, stack, chain: &unwinding.chain };
+    // A thread of the kernel has no user half.
+    let is_done = registers.abi == RegisterAbi::None || unwinding.unwinder.unwind(&half, code, &mut unwinding.frames);
+    let user = |frame: &UserFrame| ChainFrame { mode: Mode::User, address: frame.address, is_return: frame.is_return };
+    chain.extend(unwinding.frames.iter().map(user));
+    is_done
 }

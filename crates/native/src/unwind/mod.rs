@@ -98,6 +98,20 @@ pub struct StackEnds {
 }
 
 impl StackEnds {
+    /// Those of two unwinders together.
+    pub(crate) fn plus(self, other: &Self) -> Self {
+        Self {
+            start: self.start + other.start,
+            joined: self.joined + other.joined,
+            truncated: self.truncated + other.truncated,
+            other_stack: self.other_stack + other.other_stack,
+            no_tables: self.no_tables + other.no_tables,
+            damaged: self.damaged + other.damaged,
+            too_deep: self.too_deep + other.too_deep,
+            beyond_copy: self.beyond_copy + other.beyond_copy,
+        }
+    }
+
     /// All unwound stacks.
     pub fn total(&self) -> u64 {
         let Self { start, joined, truncated, other_stack, no_tables, damaged, too_deep, beyond_copy: _ } = self;
