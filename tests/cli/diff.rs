@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::sampling::sampling_works;
 use crate::support::{burnmark_in, files, folder};
 
 /// `perf script` text: 2,000 samples over two seconds, `hot` of every ten in `hot`, the others in `steady`.
@@ -156,4 +157,67 @@ fn a_comparison_needs_two_commands_that_succeed() {
     burnmark_in(folder.path(), &words).fails(1, &["--prepare failed", "exit status: 4"]);
     burnmark_in(folder.path(), &["compare", "--pid-before", "1"]).fails(2, &["--pid-after"]);
     assert!(files(folder.path()).iter().all(|name| name.starts_with("burnmark-compare")));
+}
+
+/// The second command does twice the work of the first.
+#[test]
+fn commands_are_recorded_in_turn_and_their_costs_compared() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = folder();
+    let count = |turns: u32| format!("i=0; while [ $i -lt {turns} ]; do i=$((i+1)); done");
+    let (once, twice) = (count(250_000), count(500_000));
+    let commands = ["--", "sh", "-c", &once, "--vs", "sh", "-c", &twice];
+    let options =
+        ["compare", "--runs", "3", "--warmup", "0", "--json", "--keep", "kept", "--prepare", "touch prepared"];
+    let run = burnmark_in(folder.path(), &[&options[..], &commands[..]].concat()).ok();
+    let json = run.json();
+    assert_eq!(json["evidence"], "runs", "{}", run.stderr);
+    assert_eq!(json["compared"], "cost_per_operation");
+    let whole = &json["whole"];
+    let cost = |side: &str| whole[side]["cost"].as_f64().expect("a cost");
+    let ratio = cost("after") / cost("before");
+    assert!((1.5..2.6).contains(&ratio), "{whole}");
+    assert_eq!(whole["verdict"], "regressed", "{whole}");
+    assert_eq!(json["times"].as_array().expect("times").len(), 2);
+    let kept = files(&folder.path().join("kept"));
+    let expected =
+        ["after-1", "after-2", "after-3", "before-1", "before-2", "before-3"].map(|name| format!("{name}.pb.gz"));
+    assert_eq!(kept, expected);
+    assert!(folder.path().join("prepared").exists());
+    // The recordings can be compared again.
+    let patterns = ["diff", "--before", "kept/before-*", "--after", "kept/after-*", "--per-op", "1,1", "--json"];
+    assert_eq!(burnmark_in(folder.path(), &patterns).ok().json()["whole"], json["whole"]);
+    // An earlier comparison is kept.
+    let again = [
+        "compare", "--runs", "1", "--warmup", "0", "--keep", "kept", "--", "sh", "-c", &once, "--vs", "sh", "-c", &once,
+    ];
+    let run = burnmark_in(folder.path(), &again).ok();
+    assert!(folder.path().join("kept-2").is_dir() && run.stderr.contains("kept-2"), "{}", run.stderr);
+}
+
+/// Two services, sampled in turn.
+#[test]
+fn running_processes_are_compared_by_shares() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = folder();
+    let start = || {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "while :; do :; done"]).stdin(std::process::Stdio::null()).spawn().expect("sh starts")
+    };
+    let mut services = [start(), start()];
+    let pids = services.each_ref().map(|service| service.id().to_string());
+    let words = ["compare", "--pid-before", &pids[0], "--pid-after", &pids[1], "-d", "0.3", "--runs", "3", "--json"];
+    let run = burnmark_in(folder.path(), &words);
+    for service in &mut services {
+        service.kill().expect("it runs");
+        service.wait().expect("it ends");
+    }
+    let json = run.ok().json();
+    assert_eq!((&json["evidence"], &json["compared"]), (&"runs".into(), &"share".into()));
+    assert_eq!((&json["before"]["runs"], &json["after"]["runs"]), (&3.into(), &3.into()));
+    assert_eq!(files(&folder.path().join("burnmark-compare")).len(), 6);
 }

@@ -270,3 +270,33 @@ fn a_recording_is_drawn_as_its_table_says() {
         assert!((width - share).abs() < 0.005, "{told}{:?}", names(&frames));
     }
 }
+
+/// A difference: each frame as wide as its share after; what is gone beside them, as wide as it was.
+#[test]
+fn a_difference_is_as_wide_as_it_is_after_and_shows_what_is_gone() {
+    let Some(browser) = browser() else { return };
+    let folder = folder();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("there is room");
+    write("old.folded", "main;parse 600\nmain;foo.bar 300\nmain;gone 100\n");
+    write("new.folded", "main;parse 300\nmain;foo.bar 600\nmain;größe→日本 100\n");
+    burnmark_in(folder.path(), &["diff", "old.folded", "new.folded", "-o", "out.svg"]).ok();
+    let screen = opened(browser, &folder.path().join("out.svg"), "▲ foo.bar (");
+    check_labels(&screen.before);
+    let all = one(&screen.before, "all").width;
+    // 1,000 after and 100 that are gone.
+    for (name, share) in [
+        ("main", 1.0),
+        ("▼ parse", 300.0 / 1_100.0),
+        ("▲ foo.bar", 600.0 / 1_100.0),
+        ("✚ größe→日本", 100.0 / 1_100.0),
+        ("✖ gone", 100.0 / 1_100.0),
+    ] {
+        let frame = one(&screen.before, name);
+        assert!((frame.width - share * all).abs() <= 0.5, "{frame:?} should be {share} of {all}");
+    }
+    assert!((one(&screen.after, "▲ foo.bar").width - all).abs() < 2.0, "a click zooms in");
+    // Before as the measure: now what is new stands beside.
+    burnmark_in(folder.path(), &["diff", "old.folded", "new.folded", "--widths", "before", "-o", "out.svg"]).ok();
+    let frames = opened(browser, &folder.path().join("out.svg"), "").before;
+    assert!((one(&frames, "▼ parse").width - 600.0 / 1_100.0 * all).abs() <= 0.5, "{:?}", names(&frames));
+}

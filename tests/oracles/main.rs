@@ -6,6 +6,7 @@ mod burnmark;
 mod counts;
 mod flame;
 mod machine;
+mod matching;
 mod perf;
 mod perfdata;
 mod same_file;

@@ -43,6 +43,8 @@ enum Task {
     Proof,
     /// Feed damaged perf.data files to the reader until one breaks it
     Fuzz(fuzz::FuzzOptions),
+    /// Count the false alarms of `burnmark diff`, and what of planted changes it finds: benches/README.md
+    Calibrate(suite::CalibrateOptions),
     /// Run the benchmarks; `bench overhead` measures what recorders cost a database, `bench long` a long
     /// recording, `bench perfdata FILE` how fast perf.data is read
     Bench(suite::BenchOptions),
@@ -70,6 +72,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Fixtures(options) => fixtures::report(&root, &options),
         Task::Proof => suite::proof(&root),
         Task::Fuzz(options) => fuzz::perf_data(&root, &options),
+        Task::Calibrate(options) => suite::calibrate(&root, &options),
         Task::Bench(options) => suite::bench(&root, &options),
     }
 }

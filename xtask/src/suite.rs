@@ -35,6 +35,16 @@ pub(crate) struct BenchOptions {
     arguments: Vec<String>,
 }
 
+#[derive(Args)]
+pub(crate) struct CalibrateOptions {
+    /// All of it: 300 resampled pairs, 60 pairs run, 30 comparisons; two hours on a machine that does nothing else
+    #[arg(long)]
+    full: bool,
+    /// This burnmark instead of the one built from the checkout
+    #[arg(long)]
+    burnmark: Option<String>,
+}
+
 /// Sets the machine up, runs every test of the workspace and the examples in the docs, and says what was skipped.
 pub(crate) fn test(root: &Path, options: &TestOptions) -> Result<bool> {
     let started = Instant::now();
@@ -77,6 +87,19 @@ pub(crate) fn proof(root: &Path) -> Result<bool> {
     let mut command = shell::command(root, program, &arguments);
     command.env("BURNMARK_PROOF", "full");
     shell::succeeds(command)
+}
+
+/// `burnmark diff` on pairs that are known to be the same, and on pairs that are known to differ.
+pub(crate) fn calibrate(root: &Path, options: &CalibrateOptions) -> Result<bool> {
+    let programs = "target/fixtures";
+    let built = shell::succeeds(shell::command(root, "fixtures/programs/build", &[programs, "phases"]))?
+        && (options.burnmark.is_some()
+            || shell::succeeds(shell::cargo(root, &["build", "--release", "--bin", "burnmark"]))?);
+    let burnmark = options.burnmark.as_deref().unwrap_or("target/release/burnmark");
+    let profile: &[&str] = if options.full { &["--release"] } else { &[] };
+    let run = [&["run"], profile, &["--example", "calibrate", "--", burnmark, programs, "target/calibrate"]].concat();
+    let full: &[&str] = if options.full { &["--full"] } else { &[] };
+    Ok(built && shell::succeeds(shell::cargo(root, &[&run, full].concat()))?)
 }
 
 /// Every benchmark, or those of one crate.
