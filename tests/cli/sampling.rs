@@ -83,9 +83,21 @@ fn public_program() -> &'static Path {
             let own = copied.with_extension(std::process::id().to_string());
             std::fs::copy(program(), &own).expect("there is room for a copy");
             std::fs::rename(&own, &copied).expect("the folder is writable");
+            remove_old_copies();
         }
         copied
     })
+}
+
+/// Copies of earlier builds; those of the last hour may be of tests that run at the same time.
+fn remove_old_copies() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let is_copy = entry.file_name().to_string_lossy().starts_with("burnmark-test-");
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|made| made.elapsed().ok());
+        if is_copy && age.is_some_and(|age| age > Duration::from_secs(3600)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Whether tests can run commands as other users here; says so loudly if not.
