@@ -178,6 +178,17 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_survived(text: Vec<u8>, lines in "([0-9a-fx+ ]{0,12} [0-9a-f]{0,17} [ -~]{0,9}\\n){0,20}", address: u64) {
+            for text in [text, lines.into_bytes()] {
+                let map = JitMap::parse(text);
+                let _ = map.find(address);
+                let _ = map.functions.keys().map(|start| map.find(*start)).collect::<Vec<_>>();
+            }
+        }
+    }
+
     #[test]
     fn scripts_functions_are_one_whoever_compiled_them() {
         let check = |raw: &str, shown: &str, file: Option<&str>, start_line: u32| {
