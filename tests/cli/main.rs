@@ -4,6 +4,7 @@ mod bad_input;
 mod diff;
 mod ends;
 mod formats;
+mod heap;
 mod permissions;
 mod recording;
 mod sampling;

@@ -171,7 +171,7 @@ pub fn growth(earlier: &[Census], last: &Snapshot, options: &GrowthOptions) -> G
     };
     let mut owners: Vec<u32> = (0..last.node_count()).filter(|node| charged.in_all.get(*node)).filter(grew).collect();
     owners.sort_by_key(|node| std::cmp::Reverse(charged.steps(*node).iter().sum::<i64>()));
-    owners.truncate(options.limit.max(1) * 4);
+    owners.truncate(options.limit.max(1).saturating_mul(4));
     let members = members(last, &charged, &owners);
     for owner in owners {
         let found = &members[&owner];

@@ -314,17 +314,11 @@ impl Snapshot {
 }
 
 fn retained_sizes(nodes: &Nodes, tree: &DominatorTree) -> Vec<u64> {
-    // In the order of the walk a node's descendants lie behind it: their sizes are a difference of two sums.
-    let mut retained = vec![0_u64; tree.walk.len()];
-    let mut before = Vec::with_capacity(tree.walk.len() + 1);
-    let mut sum = 0_u64;
-    before.push(0);
-    for node in &tree.walk {
-        sum = sum.saturating_add(flood::size_of(nodes, *node));
-        before.push(sum);
-    }
-    for (place, node) in tree.walk.iter().enumerate() {
-        retained[*node as usize] = before[tree.end[place] as usize] - before[place];
+    let mut retained: Vec<u64> = (0..tree.walk.len() as u32).map(|node| flood::size_of(nodes, node)).collect();
+    // Backwards through the walk, whatever a node dominates has been added to it before it is added to its dominator.
+    for &node in tree.walk.iter().skip(1).rev() {
+        let dominator = tree.dominator[node as usize] as usize;
+        retained[dominator] = retained[dominator].saturating_add(retained[node as usize]);
     }
     retained
 }
