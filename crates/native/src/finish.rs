@@ -107,7 +107,7 @@ fn with_threads<T: Send>(options: &SymbolOptions, work: impl FnOnce() -> T + Sen
 }
 
 /// Stack of each symbolizing thread in bytes: demanglers and readers of debug information recurse, within bounds.
-const STACK: usize = 64 << 20;
+const STACK: usize = 16 << 20;
 
 /// What is known of each frame of a recording.
 struct Looked<'a> {
