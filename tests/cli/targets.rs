@@ -117,7 +117,8 @@ fn children_that_are_started_later_belong_to_it() {
         burnmark_in(folder.path(), &args).ok();
         assert!(target.0.wait().unwrap().success());
         let info = burnmark_in(folder.path(), &["info", "--json"]).ok().json();
-        let sampled = info["processes"].as_u64().unwrap();
+        // None are known where nothing was sampled.
+        let sampled = info["processes"].as_u64().unwrap_or(0);
         // The shell itself may or may not have been met.
         assert!((processes..=processes + 1).contains(&sampled), "{more:?}: {info}");
         std::thread::sleep(Duration::from_millis(10));

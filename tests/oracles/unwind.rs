@@ -68,7 +68,10 @@ fn check(expected: &Expected) {
     let (theirs, _) = complete(&perf::roots(&data));
     let name = format!("{} {}", expected.program, expected.arguments.join(" "));
     println!("{name}: {:.2} % of {samples} stacks reach the start, perf {:.2} %", 100.0 * ours, 100.0 * theirs);
-    assert!(ours >= 0.99, "{name}: {ours} of the stacks reach the start\n{folded}");
+    // A handler on a stack of its own: what it interrupted is not in the copy, and is read from the process while the
+    // handler still runs. Where it has returned by then the stack ends with it, as all of perf's do.
+    let least = if expected.arguments.contains(&"altstack") { 0.7 } else { 0.99 };
+    assert!(ours >= least, "{name}: {ours} of the stacks reach the start\n{folded}");
     // One stack of the two samplings may be met at an instruction that the other's are not.
     assert!(ours >= theirs - 4.0 * (0.01 / samples.max(1) as f64).sqrt(), "{name}: {ours}, perf {theirs}\n{folded}");
     assert!(!is_full() || samples >= 10_000, "{samples} samples prove nothing");
