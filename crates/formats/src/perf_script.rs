@@ -67,7 +67,7 @@ pub(crate) fn sniff(prefix: &[u8]) -> Result<(), String> {
 /// How texts are read: blocks of a size that stays in the processor's cache.
 const BLOCK: usize = 512 << 10;
 /// Long enough that finding its start costs nothing, short enough that threads end together.
-const SEGMENT: u64 = 8 << 20;
+const SEGMENT: u64 = 2 << 20;
 /// A thread learns the text's lines anew: it is worth its while from this many bytes on.
 const BYTES_PER_THREAD: u64 = 48 << 20;
 
