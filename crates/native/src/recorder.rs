@@ -207,7 +207,7 @@ struct ModuleKey {
 impl Recorder {
     /// Nothing recorded yet. `meta` can be changed later through [`Recorder::meta_mut`].
     pub fn new(meta: Meta) -> Self {
-        Self {
+        let mut recorder = Self {
             recording: Recording { meta, ..Recording::default() },
             spaces: Spaces::default(),
             processes: HashMap::default(),
@@ -227,7 +227,10 @@ impl Recorder {
             kernel_start: 0,
             modules: None,
             opened: Vec::new(),
-        }
+        };
+        // The kernel's idle threads are tasks of that name (kernel/sched/idle.c); no record ever says so.
+        recorder.name(0, 0, b"swapper", false, 0);
+        recorder
     }
 
     /// What was recorded so far.
