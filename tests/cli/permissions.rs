@@ -30,7 +30,11 @@ fn a_user_samples_own_processes_without_the_kernel() {
     for part in ["time in the kernel is not sampled", "kernel.perf_event_paranoid is 2", "events are bound to tasks"] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }
-    assert!(!run.stdout.contains("[kernel"), "{}", run.stdout);
+    // A timer that fires just as the kernel is entered may still show its first instruction.
+    let top = burnmark_in(folder.path(), &["top", "--json", "--limit", "0"]).ok().json();
+    let rows = top["rows"].as_array().unwrap().iter().filter(|row| row["module"] == "[kernel.kallsyms]");
+    let kernel: f64 = rows.filter_map(|row| row["self_share"].as_f64()).sum();
+    assert!(kernel < 0.02, "{}", run.stdout);
     let info = burnmark_in(folder.path(), &["info", "--json"]).ok().json();
     assert!(info["samples"].as_u64() > Some(50) && info["lost"] == 0, "{info}");
     // One that runs already.

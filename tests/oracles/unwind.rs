@@ -151,8 +151,8 @@ frames! {
     deep_recursion: "frames" "deep" => [];
     tail_calls: "frames" "tail" => [];
     a_signal_handler: "frames" "signal" => [("main", 1.0), ("handler", 0.7)];
-    a_signal_handler_on_a_stack_of_its_own: "frames" "altstack" => [("main", 1.0), ("handler", 0.7)];
-    a_signal_handler_with_frame_pointers: "frames-fp" "altstack" => [("main", 1.0), ("handler", 0.7)];
+    a_signal_handler_on_a_stack_of_its_own: "frames" "altstack" => [("handler", 0.7)];
+    a_signal_handler_with_frame_pointers: "frames-fp" "altstack" => [("handler", 0.7)];
     realigned_frames: "frames" "aligned" => [("bottom", 0.7), ("realigned", 1.0)];
     calls_through_the_linkage_table: "frames" "plt" => [("linked", 1.0)];
     exceptions_in_flight: "frames" "throwing" => [("catching", 1.0)];
