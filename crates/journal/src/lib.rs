@@ -1,0 +1,7 @@
+//! What is kept of a measurement after the terminal is closed: metrics of load tests, memory trends, budgets and gates,
+//! the log of optimizations.
+//!
+//! It takes bytes and the folders it is given, prints nothing. A value that was not measured is absent: never 0.
+mod metric;
+
+pub use metric::{Direction, Metric};
