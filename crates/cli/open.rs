@@ -11,7 +11,7 @@ use burnmark_analysis::{Filter, MergeBy, ThreadSelector};
 use burnmark_formats::{Input, ReadOptions};
 use burnmark_model::{Parsed, Profile, Warning};
 
-use crate::args::{FilterArgs, InputArgs, MergeChoice};
+use crate::args::{FilterArgs, MergeChoice, ReadArgs};
 use crate::perfdata::{self, Sniffed};
 use crate::{output, progress, session, snapshots};
 
@@ -27,9 +27,9 @@ pub(crate) struct Opened {
     pub(crate) name: String,
 }
 
-/// Reads the profile that the arguments name, and prints warnings.
-pub(crate) fn open(args: &InputArgs) -> anyhow::Result<Opened> {
-    let path = &session::finish_interrupted(&args.profile)?;
+/// Reads the profile at `path`, and prints warnings.
+pub(crate) fn open(path: &Path, args: &ReadArgs) -> anyhow::Result<Opened> {
+    let path = &session::finish_interrupted(path)?;
     let name = if output::is_stdout(path) { "standard input".to_owned() } else { path.display().to_string() };
     if args.format.is_none() && snapshots::is_snapshot(path)? {
         let snapshot = snapshots::open(path, args.max_decompressed, None)?;
@@ -55,7 +55,7 @@ pub(crate) fn open(args: &InputArgs) -> anyhow::Result<Opened> {
 /// Reads one of the formats that are all in the file.
 fn other(
     input: Input,
-    args: &InputArgs,
+    args: &ReadArgs,
     counter: Arc<AtomicU64>,
 ) -> Result<(&'static str, Parsed), burnmark_formats::Error> {
     let options = ReadOptions {

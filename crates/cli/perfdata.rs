@@ -15,7 +15,7 @@ use burnmark_native::{
 };
 use burnmark_perf::file::{self, Map, Reader};
 
-use crate::args::InputArgs;
+use crate::args::ReadArgs;
 use crate::{output, progress};
 
 /// What `info` calls the format.
@@ -104,7 +104,7 @@ impl Read for At {
 /// Reads, unwinds and symbolizes. `counter` counts the bytes that are read, for `following` to show.
 pub(crate) fn read(
     source: Source,
-    args: &InputArgs,
+    args: &ReadArgs,
     name: &str,
     counter: Arc<AtomicU64>,
     following: progress::Follower,
@@ -138,7 +138,7 @@ pub(crate) fn read(
 }
 
 /// Where to look for the files of modules.
-pub(crate) fn finder(args: &InputArgs) -> FileFinder {
+pub(crate) fn finder(args: &ReadArgs) -> FileFinder {
     let given = &args.recorded;
     let build_id_caches = if given.buildid_dir.is_empty() {
         std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".debug")).into_iter().collect()

@@ -43,16 +43,7 @@ impl Drop for Busy {
 /// Records, and prints what came of it; false when more was lost than may be.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
     let options = Options::parse_from(std::iter::once("long".to_owned()).chain(arguments.iter().cloned()));
-    let burnmark = match &options.burnmark {
-        Some(path) => path.clone(),
-        None => {
-            ensure!(
-                shell::succeeds(shell::cargo(root, &["build", "--release", "--bin", "burnmark"]))?,
-                "does not build"
-            );
-            root.join("target/release/burnmark")
-        }
-    };
+    let burnmark = shell::burnmark(root, options.burnmark.as_deref())?;
     let programs = ["target/fixtures", "frames"];
     ensure!(shell::succeeds(shell::command(root, "fixtures/programs/build", &programs))?, "the target does not build");
     let seconds = options.minutes * 60.0;

@@ -83,16 +83,7 @@ struct Recorder {
 /// Runs the rounds and prints a table; false when a mode failed.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
     let options = Options::parse_from(std::iter::once("overhead".to_owned()).chain(arguments.iter().cloned()));
-    let burnmark = match &options.burnmark {
-        Some(path) => path.clone(),
-        None => {
-            ensure!(
-                shell::succeeds(shell::cargo(root, &["build", "--release", "--bin", "burnmark"]))?,
-                "does not build"
-            );
-            root.join("target/release/burnmark")
-        }
-    };
+    let burnmark = shell::burnmark(root, options.burnmark.as_deref())?;
     let modes = if options.modes.is_empty() { available(&options) } else { options.modes.clone() };
     let folder = std::env::temp_dir().join(format!("burnmark-overhead-{}", std::process::id()));
     let database = Database::start(&folder)?;

@@ -34,10 +34,7 @@ struct Options {
 /// Runs the benchmark; false when burnmark fails under the bound on its memory.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
     let options = Options::parse_from([&["perfdata".to_owned()], arguments].concat());
-    if !shell::succeeds(shell::cargo(root, &["build", "--release", "--bin", "burnmark"]))? {
-        return Ok(false);
-    }
-    let burnmark = root.join("target/release/burnmark").display().to_string();
+    let burnmark = shell::burnmark(root, None)?.display().to_string();
     let file = options.file.canonicalize().with_context(|| format!("{} is not there", options.file.display()))?;
     let bytes = file.metadata()?.len();
     let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// The top of the checkout this xtask was built from.
 pub(crate) fn root() -> PathBuf {
@@ -34,6 +34,15 @@ pub(crate) fn succeeds(mut command: Command) -> Result<bool> {
     let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
     eprintln!("  ({:.1} s, {status})", started.elapsed().as_secs_f64());
     Ok(status.success())
+}
+
+/// The burnmark to measure: the one given, or this checkout's, built for release.
+pub(crate) fn burnmark(root: &Path, given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    ensure!(succeeds(cargo(root, &["build", "--release", "--bin", "burnmark"]))?, "burnmark does not build");
+    Ok(root.join("target/release/burnmark"))
 }
 
 /// Runs to the end and returns what it wrote to stdout.

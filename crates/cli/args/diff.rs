@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use regex::Regex;
 
-use super::{By, DEFAULT_ROWS, FilterArgs, RecordedArgs, format_name, percent, seconds, size};
+use super::{By, DEFAULT_ROWS, FilterArgs, ReadArgs, percent, seconds};
 
 #[derive(Debug, Args)]
 #[command(
@@ -42,23 +42,11 @@ pub(crate) struct DiffArgs {
     #[command(flatten)]
     pub(crate) how: DiffHow,
 
-    /// Format of the inputs [default: found by content]
-    #[arg(long, value_name = "FORMAT", value_parser = format_name)]
-    pub(crate) format: Option<burnmark_formats::Format>,
-
-    /// Most bytes to decompress an input to, such as 16G
-    #[arg(long, value_name = "BYTES", default_value = "8G", value_parser = size)]
-    pub(crate) max_decompressed: u64,
-
-    /// Only processes with this pid
-    #[arg(long, value_name = "PID", value_delimiter = ',', help_heading = "Filters")]
-    pub(crate) pid: Vec<i64>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
 
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-
-    #[command(flatten)]
-    pub(crate) recorded: RecordedArgs,
 }
 
 /// How two sides are compared, and what comes of it.

@@ -11,8 +11,8 @@ use crate::{open, output};
 /// Reads a profile and writes it in another format.
 pub(crate) fn run(args: &ConvertArgs) -> anyhow::Result<ExitCode> {
     save::check_name(&args.output, args.format_out)?;
-    let opened = open::open(&args.input)?;
-    let profile = open::filtered(opened.profile, &args.filter, &args.input.pid, None)?;
+    let opened = open::open(&args.input.profile, &args.input.read)?;
+    let profile = open::filtered(opened.profile, &args.filter, &args.input.read.pid, None)?;
     let value = open::value(&profile, args.filter.value.as_deref())?;
     let options = SaveOptions {
         format: args.format_out,

@@ -11,7 +11,7 @@ use burnmark_formats::{Format, WriteOptions};
 use burnmark_model::Profile;
 use burnmark_report::{DiffFlameOptions, DiffReport, RunTimes, TableForm, Widths};
 
-use crate::args::{By, DiffArgs, DiffHow, FilterArgs, InputArgs, WidthChoice};
+use crate::args::{By, DiffArgs, DiffHow, FilterArgs, WidthChoice};
 use crate::commands::top::terminal_width;
 use crate::{open, output, save};
 
@@ -29,14 +29,7 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
         refuse_heap_snapshot(path)?;
     }
     let read = |path: &Path| -> anyhow::Result<Profile> {
-        let input = InputArgs {
-            profile: path.to_owned(),
-            format: args.format,
-            max_decompressed: args.max_decompressed,
-            pid: args.pid.clone(),
-            recorded: args.recorded.clone(),
-        };
-        open::filtered(open::open(&input)?.profile, &args.filter, &args.pid, None)
+        open::filtered(open::open(path, &args.read)?.profile, &args.filter, &args.read.pid, None)
     };
     let reduced = read_sides(&sides, &read, &args.filter)?;
     let names = sides.each_ref().map(|paths| name(paths));

@@ -21,8 +21,8 @@ pub(crate) fn run(args: &FlameArgs) -> anyhow::Result<ExitCode> {
             args.output.display()
         );
     }
-    let opened = open::open(&args.input)?;
-    let profile = open::filtered(opened.profile, &args.filter, &args.input.pid, None)?;
+    let opened = open::open(&args.input.profile, &args.input.read)?;
+    let profile = open::filtered(opened.profile, &args.filter, &args.input.read.pid, None)?;
     let value = open::value(&profile, args.filter.value.as_deref())?;
     let options = SaveOptions {
         format: Some(OutputFormat::Svg),

@@ -9,8 +9,8 @@ use crate::{open, output};
 
 /// Reads a profile and says what is in it.
 pub(crate) fn run(args: &InfoArgs) -> anyhow::Result<ExitCode> {
-    let opened = open::open(&args.input)?;
-    let profile = open::filtered(opened.profile, &args.filter, &args.input.pid, None)?;
+    let opened = open::open(&args.input.profile, &args.input.read)?;
+    let profile = open::filtered(opened.profile, &args.filter, &args.input.read.pid, None)?;
     let value = open::value(&profile, args.filter.value.as_deref())?;
     let summary = summarize(&profile, value)?;
     let format = opened.format;

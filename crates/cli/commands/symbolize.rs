@@ -12,16 +12,16 @@ use crate::{open, output, perfdata, progress};
 /// Looks names up for a profile that lacks them, and writes it.
 pub(crate) fn run(args: &SymbolizeArgs) -> anyhow::Result<ExitCode> {
     save::check_name(&args.output, None)?;
-    let given = &args.input.recorded;
+    let given = &args.input.read.recorded;
     for folder in given.debug_dir.iter().chain(&given.symfs).chain(&given.buildid_dir) {
         if !folder.is_dir() {
             bail!("{} is no folder: name one that holds files with symbols", folder.display());
         }
     }
-    let opened = open::open(&args.input)?;
-    let profile = open::filtered(opened.profile, &Default::default(), &args.input.pid, None)?;
+    let opened = open::open(&args.input.profile, &args.input.read)?;
+    let profile = open::filtered(opened.profile, &Default::default(), &args.input.read.pid, None)?;
     let homes = std::env::var("HOME").into_iter().collect();
-    let modules = Modules::new(perfdata::finder(&args.input));
+    let modules = Modules::new(perfdata::finder(&args.input.read));
     let options = SymbolOptions { homes, keep_paths: given.keep_args, ..SymbolOptions::default() };
     let state = burnmark_native::Progress::default();
     let looking = || resymbolize(&profile, &modules, &options, &state);

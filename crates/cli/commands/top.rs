@@ -15,8 +15,8 @@ const WIDTH: usize = 120;
 
 /// Reads a profile and prints its table.
 pub(crate) fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
-    let opened = open::open(&args.input)?;
-    let profile = open::filtered(opened.profile, &args.filter, &args.input.pid, None)?;
+    let opened = open::open(&args.input.profile, &args.input.read)?;
+    let profile = open::filtered(opened.profile, &args.filter, &args.input.read.pid, None)?;
     print(&profile, &args.table, &args.filter)?;
     Ok(ExitCode::SUCCESS)
 }
