@@ -2,6 +2,12 @@
 //! the log of optimizations.
 //!
 //! It takes bytes and the folders it is given, prints nothing. A value that was not measured is absent: never 0.
+pub mod budget;
+mod error;
 mod metric;
+pub mod metrics;
+pub mod series;
+pub mod trend;
 
+pub use error::Error;
 pub use metric::{Direction, Metric};

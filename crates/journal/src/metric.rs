@@ -46,6 +46,10 @@ pub struct Metric {
     pub direction: Direction,
     /// The figure itself, finite.
     pub value: f64,
+    /// 95 % interval of the figure, where the source tells enough to have one: from the runs of a benchmark, or from
+    /// blocks of time within one run (what differs from run to run is not in it then).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ci: Option<[f64; 2]>,
     /// How many observations it was made from, where known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub n: Option<u64>,
@@ -58,4 +62,12 @@ pub struct Metric {
     /// 99th percentile of the observations.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub p99: Option<f64>,
+}
+
+impl Metric {
+    /// A figure of which nothing else is known. `unit` is the text that tables show.
+    pub fn new(name: impl Into<String>, unit: &str, direction: Direction, value: f64) -> Self {
+        let (name, unit) = (name.into(), unit.to_owned());
+        Self { name, unit, direction, value, ci: None, n: None, p50: None, p95: None, p99: None }
+    }
 }
