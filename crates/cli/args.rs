@@ -7,9 +7,11 @@ use regex::Regex;
 
 mod diff;
 mod heap;
+mod journal;
 mod record;
 mod values;
 
+pub(crate) use journal::{EvidenceArgs, Figures, FitArgs, FormArgs, GithubPlace, LogAddArgs, LogArgs, LogCommand, LogFolder, LogListArgs, LogRenderArgs, LogShowArgs, LogVerifyArgs, ReportArgs};
 pub(crate) use diff::{CompareArgs, DiffArgs, DiffHow, WidthChoice};
 pub(crate) use heap::HeapArgs;
 pub(crate) use record::{BindingChoice, CallGraphChoice, EventChoice, RecordArgs};
@@ -49,6 +51,10 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Say what retains memory in a heap snapshot, what leaks between several, and why
     Heap(HeapArgs),
+    /// Write what changed between two sides as a whole report, in Markdown
+    Report(Box<ReportArgs>),
+    /// Keep the log of optimizations: what was slow, what was changed, what came of it
+    Log(LogArgs),
     /// Turn a profile of any format into any other
     Convert(ConvertArgs),
     /// Say what is in a profile

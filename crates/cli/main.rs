@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod demo;
+mod evidence;
 mod machine;
 mod notes;
 mod open;
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
         Command::Diff(args) => commands::diff::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
         Command::Heap(args) => commands::heap::run(&args),
+        Command::Report(args) => commands::report::run(&args),
+        Command::Log(args) => commands::log::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Info(args) => commands::info::run(&args),
         Command::Symbolize(args) => commands::symbolize::run(&args),

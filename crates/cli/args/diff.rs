@@ -183,7 +183,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Two numbers over 0: `1000,1200`; one stands for both.
-fn per_op(text: &str) -> Result<[f64; 2], String> {
+pub(super) fn per_op(text: &str) -> Result<[f64; 2], String> {
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|count| count.is_finite() && *count > 0.0);
     let (before, after) = text.split_once(',').unwrap_or((text, text));
     match (number(before), number(after)) {

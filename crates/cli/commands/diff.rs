@@ -31,7 +31,7 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let read = |path: &Path| -> anyhow::Result<Profile> {
         open::filtered(open::open(path, &args.read)?.profile, &args.filter, &args.read.pid, None)
     };
-    let reduced = read_sides(&sides, &read, &args.filter)?;
+    let reduced = read_sides(&sides, &read, &args.filter, &mut |_, _| Ok(()))?;
     let names = sides.each_ref().map(|paths| name(paths));
     let next = next_command(&reduced);
     let operations = operations(&reduced, args.how.per_op);
@@ -92,11 +92,12 @@ pub(crate) fn show(mut compared: Compared, how: &DiffHow) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Reads and reduces all runs, the first two at the same time.
-fn read_sides(
+/// Reads and reduces all runs, the first two at the same time; `look` sees those, with the values that are compared.
+pub(crate) fn read_sides(
     sides: &[Vec<PathBuf>; 2],
     read: &(impl Fn(&Path) -> anyhow::Result<Profile> + Sync),
     filter: &FilterArgs,
+    look: &mut dyn FnMut(&[Profile; 2], [usize; 2]) -> anyhow::Result<()>,
 ) -> anyhow::Result<[Vec<Reduced>; 2]> {
     let [Some(before), Some(after)] = sides.each_ref().map(|paths| paths.first()) else {
         bail!("a profile is needed on both sides");
@@ -109,6 +110,7 @@ fn read_sides(
         rayon::join(|| reduce(&first[0], values[0], merge_by), || reduce(&first[1], values[1], merge_by));
     let mut reduced = [vec![before?], vec![after?]];
     let types = [0, 1].map(|side| first[side].value_types[values[side]].clone());
+    look(&first, values)?;
     drop(first);
     for side in 0..2 {
         for path in &sides[side][1..] {
@@ -131,7 +133,7 @@ pub(crate) fn values(first: &[Profile; 2], filter: &FilterArgs) -> anyhow::Resul
 }
 
 /// Files that a pattern or name stands for, in order.
-fn paths(flag: &str, patterns: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn paths(flag: &str, patterns: &[String]) -> anyhow::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for pattern in patterns {
         if output::is_stdout(Path::new(pattern)) || Path::new(pattern).exists() {
@@ -159,7 +161,7 @@ fn name(paths: &[PathBuf]) -> String {
 }
 
 /// A heap snapshot has no samples: another command compares two.
-fn refuse_heap_snapshot(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn refuse_heap_snapshot(path: &Path) -> anyhow::Result<()> {
     let mut start = [0; 64];
     let is_snapshot = path.is_file()
         && std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut start)).is_ok_and(

@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-/// Why a picture could not be drawn.
+/// Why a picture could not be drawn, or a document not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,6 +19,14 @@ pub enum Error {
     /// inferno drew something else than it was asked to: a defect, not a property of the input.
     #[error("the flame graph came out damaged ({0}): please report this")]
     Drawing(&'static str),
+    /// The marks between which a document's rendered part stands are not a pair.
+    #[error("line {line}: {why}")]
+    Marks {
+        /// From 1.
+        line: usize,
+        /// What is wrong, and what to do.
+        why: &'static str,
+    },
     /// Writing failed.
     #[error("writing the flame graph failed")]
     Io(#[from] std::io::Error),

@@ -27,6 +27,7 @@ mod error;
 mod flame;
 mod heap;
 mod info;
+mod journal;
 mod names;
 mod numbers;
 mod summary;
@@ -40,4 +41,8 @@ pub use error::Error;
 pub use flame::{DiffFlameOptions, Drawn, FlameOptions, Widths, diff_flame, flame};
 pub use heap::{HeapInput, HeapSize, HeapView, heap, heap_nodes};
 pub use info::{info, info_json};
+pub use journal::{
+    BEGIN, COMMENT_BYTES, END, JournalOptions, REPORT_MARK, SUMMARY_BYTES, Spliced, log, log_json, log_list, report,
+    report_json, splice, verify_json,
+};
 pub use top::{TableForm, top};

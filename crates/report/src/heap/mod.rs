@@ -7,6 +7,7 @@ mod sheets;
 use burnmark_heap::{Class, Growth, Overview, Snapshot, Step};
 
 use crate::TableForm;
+pub(crate) use sheets::bytes;
 
 /// A snapshot and what it is called.
 #[derive(Clone, Copy, Debug)]

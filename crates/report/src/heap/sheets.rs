@@ -33,7 +33,7 @@ pub(super) fn all(input: &HeapInput<'_>, view: &HeapView) -> Vec<Sheet> {
 }
 
 /// Bytes in a unit that suits them.
-pub(super) fn bytes(bytes: i128) -> String {
+pub(crate) fn bytes(bytes: i128) -> String {
     let size = bytes.unsigned_abs() as f64;
     let sign = if bytes < 0 { "-" } else { "" };
     match size {

@@ -1,0 +1,370 @@
+//! From comparisons to what an entry keeps of them.
+
+use std::collections::BTreeMap;
+
+use burnmark_analysis::diff::{Diff, DiffRow, Facts};
+use burnmark_analysis::matching::Identity;
+use burnmark_analysis::stats::ranks::{LEAST_RUNS, mann_whitney};
+use burnmark_heap::Growth;
+
+use super::entry::{
+    Consumer, Env, Evidence, Finding, FunctionChange, HeapEvidence, HeapSize, Known, MetricChange, Opportunity,
+    Priority, ProfileComparison, Rank, RetainedObject, Verdict,
+};
+use super::texts::{kept, tidy};
+use crate::{Direction, Metric};
+
+/// Functions of each ranking that an entry keeps.
+const TOP: usize = 10;
+
+/// Functions that did not surely change, of those an entry keeps.
+const UNDECIDED: usize = 20;
+
+/// Functions that changed, of those an entry keeps.
+const CHANGED: usize = 50;
+
+/// What to work on next: so many.
+const NEXT: usize = 5;
+
+/// A function that was not there before and takes this part of the time is told.
+const NEW_SHARE: f64 = 0.01;
+
+/// A p-value below this is a verdict.
+const SIGNIFICANT: f64 = 0.05;
+
+/// What kind of work a function does, and a hint for that kind.
+pub type Label = (Option<String>, Option<String>);
+
+/// How to keep a comparison of profiles.
+pub struct GatherOptions<'a> {
+    /// What was slow, in somebody's words: a function that is named there gives the figure of the log's row.
+    pub bottleneck: &'a str,
+    /// Whether home folders stay as they are.
+    pub keep_args: bool,
+    /// Says what kind of work a function does.
+    pub label: &'a dyn Fn(&Identity) -> Label,
+}
+
+/// Metrics of both sides, each of one run or several, joined by name. Those of one side only are kept too, with nothing
+/// on the other. With 4 runs a side and more they are tested.
+pub fn metrics(before: &[Vec<Metric>], after: &[Vec<Metric>]) -> Vec<MetricChange> {
+    let mut order: Vec<(&str, &str, Direction)> = Vec::new();
+    let mut values: BTreeMap<(&str, &str), [Vec<f64>; 2]> = BTreeMap::new();
+    for (side, runs) in [before, after].into_iter().enumerate() {
+        for metric in runs.iter().flatten().filter(|metric| metric.value.is_finite()) {
+            let name = (metric.name.as_str(), metric.unit.as_str());
+            let known = values.entry(name).or_insert_with(|| {
+                order.push((name.0, name.1, metric.direction));
+                Default::default()
+            });
+            known[side].push(metric.value);
+        }
+    }
+    order.iter().map(|(name, unit, direction)| metric(name, unit, *direction, &values[&(*name, *unit)])).collect()
+}
+
+fn metric(name: &str, unit: &str, direction: Direction, runs: &[Vec<f64>; 2]) -> MetricChange {
+    let [before, after] = runs.each_ref().map(|runs| median(runs));
+    let improvement = |after: Option<f64>| direction.improvement_percent(before?, after?);
+    let enough = runs.iter().all(|runs| runs.len() >= LEAST_RUNS);
+    let shift = if enough { mann_whitney(&runs[0], &runs[1]) } else { None };
+    let mut change = MetricChange {
+        name: kept(name, false),
+        unit: unit.to_owned(),
+        direction,
+        before,
+        after,
+        improvement_pct: improvement(after),
+        ci: None,
+        p: shift.map(|shift| shift.p),
+        q: None,
+        method: shift.map(|_| "Mann–Whitney over runs".to_owned()),
+        n: [runs[0].len() as u64, runs[1].len() as u64],
+        evidence: Known::Measured,
+        verdict: Verdict::NotTested,
+    };
+    if let (Some(shift), Some(before)) = (shift, before) {
+        let ends = shift.interval.map(|end| direction.improvement_percent(before, before + end));
+        change.ci = ends[0].zip(ends[1]).map(|(a, b)| [a.min(b), a.max(b)]);
+        change.verdict = match (shift.p < SIGNIFICANT, change.improvement_pct) {
+            (true, Some(percent)) if percent > 0.0 => Verdict::Improved,
+            (true, Some(percent)) if percent < 0.0 => Verdict::Regressed,
+            _ => Verdict::Inconclusive,
+        };
+    }
+    change
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        length if length % 2 == 0 => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
+        _ => Some(sorted[middle]),
+    }
+}
+
+/// Everything that a comparison of profiles tells.
+pub fn profiles(diff: &Diff, options: &GatherOptions<'_>) -> Evidence {
+    let headline = headline_of(diff, options.bottleneck);
+    let mut evidence = Evidence {
+        env: env(diff, options),
+        profile: Some(comparison(diff)),
+        top_before: top(diff, options, 0),
+        top_after: top(diff, options, 1),
+        functions: functions(diff, options),
+        notes: diff.warnings.iter().map(|warning| kept(warning, options.keep_args)).collect(),
+        ..Evidence::default()
+    };
+    evidence.metrics.extend(cost(diff));
+    evidence.metrics.extend(headline.map(|row| share(diff, row, options)));
+    evidence.unexpected = unexpected(diff, headline, options);
+    evidence.priorities = priorities(&evidence.top_after);
+    evidence.opportunities = opportunities(&evidence.priorities);
+    evidence
+}
+
+/// The function that the entry is about: the heaviest before of those that the words name; else the heaviest before.
+pub fn headline_of<'d>(diff: &'d Diff, bottleneck: &str) -> Option<&'d DiffRow> {
+    let heaviest = |rows: &mut dyn Iterator<Item = &'d DiffRow>| {
+        rows.max_by(|a, b| a.before.self_share.total_cmp(&b.before.self_share))
+    };
+    let named = |row: &&DiffRow| row.identity.name.len() > 1 && has_word(bottleneck, &row.identity.name);
+    heaviest(&mut diff.rows.iter().filter(named))
+        .or_else(|| heaviest(&mut diff.rows.iter()))
+        .filter(|row| row.before.self_share > 0.0)
+}
+
+/// Whether the text has the name, not as a part of a longer one.
+fn has_word(text: &str, name: &str) -> bool {
+    let part_of_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + name.len()..].chars().next();
+        !before.is_some_and(part_of_name) && !after.is_some_and(part_of_name)
+    })
+}
+
+fn comparison(diff: &Diff) -> ProfileComparison {
+    let value = diff.facts[1].first().map(|facts| format!("{}/{}", facts.value_type.name, facts.value_type.unit));
+    ProfileComparison {
+        value: value.unwrap_or_default(),
+        evidence: diff.evidence.word().to_owned(),
+        compared: if diff.per_op { "cost_per_operation" } else { "share" }.to_owned(),
+        runs: diff.facts.each_ref().map(|runs| runs.len() as u64),
+        samples: diff.facts.each_ref().map(|runs| runs.iter().map(|facts| facts.samples as u64).sum()),
+        regressed: diff.counts.regressed as u64,
+        improved: diff.counts.improved as u64,
+        unchanged: diff.counts.unchanged as u64,
+        inconclusive: diff.counts.inconclusive as u64,
+    }
+}
+
+fn env(diff: &Diff, options: &GatherOptions<'_>) -> Env {
+    let last = |of: fn(&Facts) -> &Option<String>| {
+        diff.facts.iter().rev().flatten().find_map(|facts| of(facts).clone()).map(|text| kept(&text, options.keep_args))
+    };
+    let environment = ["the kernel", "the CPU", "the event"];
+    let changed = diff.warnings.iter().filter(|warning| environment.iter().any(|what| warning.starts_with(what)));
+    Env {
+        cpu: last(|facts| &facts.cpu),
+        kernel: last(|facts| &facts.kernel),
+        runtime: None,
+        changed: changed.map(|warning| kept(warning, options.keep_args)).collect(),
+    }
+}
+
+fn module(identity: &Identity, keep: bool) -> Option<String> {
+    identity.module.as_deref().map(|module| kept(module, keep))
+}
+
+/// The functions with the most self time on one side.
+fn top(diff: &Diff, options: &GatherOptions<'_>, side: usize) -> Vec<Consumer> {
+    let values = |row: &DiffRow| if side == 0 { row.before } else { row.after };
+    let mut rows: Vec<&DiffRow> = diff.rows.iter().filter(|row| values(row).self_share > 0.0).collect();
+    rows.sort_by(|a, b| {
+        let by_share = values(b).self_share.total_cmp(&values(a).self_share);
+        by_share.then_with(|| a.identity.name.cmp(&b.identity.name))
+    });
+    let consumer = |row: &&DiffRow| {
+        let (category, action) = (options.label)(&row.identity);
+        Consumer {
+            function: kept(&row.identity.name, options.keep_args),
+            module: module(&row.identity, options.keep_args),
+            self_share: values(row).self_share,
+            total_share: values(row).total_share,
+            category,
+            action,
+        }
+    };
+    rows.iter().take(TOP).map(consumer).collect()
+}
+
+/// Those that changed, then those whose undecided change is largest.
+fn functions(diff: &Diff, options: &GatherOptions<'_>) -> Vec<FunctionChange> {
+    let is_changed = |row: &&DiffRow| matches!(Verdict::from(row.verdict), Verdict::Improved | Verdict::Regressed);
+    let changed = diff.rows.iter().filter(is_changed).take(CHANGED);
+    let others = diff.rows.iter().filter(|row| !is_changed(row) && row.q.is_some()).take(UNDECIDED);
+    let kept_row = |row: &DiffRow| FunctionChange {
+        function: kept(&row.identity.name, options.keep_args),
+        module: module(&row.identity, options.keep_args),
+        before: row.before.cost.unwrap_or(row.before.self_share),
+        after: row.after.cost.unwrap_or(row.after.self_share),
+        delta: row.delta,
+        ci: row.interval,
+        q: row.q,
+        verdict: row.verdict.into(),
+    };
+    changed.chain(others).map(kept_row).collect()
+}
+
+/// The cost of an operation, if operations were counted.
+fn cost(diff: &Diff) -> Option<MetricChange> {
+    let row = diff.whole.as_ref()?;
+    let value = &diff.facts[1].first()?.value_type;
+    let (name, unit, scale) = match value.unit.as_str() {
+        "nanoseconds" => (format!("{}_ms_per_op", value.name), "ms", 1e-6),
+        unit => (format!("{}_per_op", value.name), unit, 1.0),
+    };
+    let (before, after) = (row.before.cost?, row.after.cost?);
+    Some(MetricChange { name, unit: unit.to_owned(), ..changed(diff, row, [before, after], scale) })
+}
+
+/// The part of the time that a function takes.
+fn share(diff: &Diff, row: &DiffRow, options: &GatherOptions<'_>) -> MetricChange {
+    let name = format!("share of {}", kept(&row.identity.name, options.keep_args));
+    let values = [row.before.self_share, row.after.self_share];
+    let mut change = MetricChange { name, unit: "%".to_owned(), ..changed(diff, row, values, 100.0) };
+    if diff.per_op {
+        // The row's verdict is on its cost.
+        change.ci = None;
+        change.q = None;
+        change.method = None;
+        change.verdict = Verdict::NotTested;
+    }
+    change
+}
+
+fn changed(diff: &Diff, row: &DiffRow, values: [f64; 2], scale: f64) -> MetricChange {
+    let [before, after] = values;
+    let improvement = |after: f64| Direction::Lower.improvement_percent(before, after);
+    let ends = row.interval.map(|end| improvement(before + end));
+    MetricChange {
+        name: String::new(),
+        unit: String::new(),
+        direction: Direction::Lower,
+        before: Some(before * scale),
+        after: Some(after * scale),
+        improvement_pct: improvement(after),
+        ci: ends[0].zip(ends[1]).map(|(a, b)| [a.min(b), a.max(b)]),
+        p: None,
+        q: row.q,
+        method: Some(diff.evidence.word().to_owned()),
+        n: diff.facts.each_ref().map(|runs| runs.len() as u64),
+        evidence: Known::Measured,
+        verdict: row.verdict.into(),
+    }
+}
+
+/// What nobody asked for: functions that grew by more than what shrank explains, new ones, a change that did nothing.
+fn unexpected(diff: &Diff, headline: Option<&DiffRow>, options: &GatherOptions<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let evidence = |row: &DiffRow| {
+        let q = row.q.map_or(String::new(), |q| format!(", q {q:.3}"));
+        let [before, after] = [row.before, row.after].map(|values| values.self_share * 100.0);
+        Some(format!("self {before:.2} % before, {after:.2} % after{q}; evidence: {}", diff.evidence.word()))
+    };
+    // Where one share falls the others grow: by as much as this, if nothing else changed.
+    let scale = match headline {
+        Some(row) if !diff.per_op && row.before.self_share < 1.0 => {
+            (1.0 - row.after.self_share) / (1.0 - row.before.self_share)
+        }
+        _ => 1.0,
+    };
+    for row in &diff.rows {
+        let name = kept(&row.identity.name, options.keep_args);
+        let before = row.before.cost.unwrap_or(row.before.self_share);
+        let is_headline = headline.is_some_and(|headline| headline.identity == row.identity);
+        let grew = Verdict::from(row.verdict) == Verdict::Regressed && row.interval[0] > before * (scale - 1.0);
+        if row.before.total_share == 0.0 && row.after.self_share >= NEW_SHARE {
+            found.push(Finding { finding: format!("{name} was not there before"), evidence: evidence(row) });
+        } else if is_headline && Verdict::from(row.verdict) != Verdict::Improved {
+            let word = Verdict::from(row.verdict).word();
+            found.push(Finding { finding: format!("{name}, the bottleneck, is {word}"), evidence: evidence(row) });
+        } else if grew {
+            found.push(Finding { finding: format!("{name} takes more than before"), evidence: evidence(row) });
+        }
+    }
+    found.truncate(TOP);
+    found
+}
+
+fn priorities(top: &[Consumer]) -> Vec<Priority> {
+    let rank = |share: f64| match share {
+        0.1.. => Rank::High,
+        0.03.. => Rank::Medium,
+        _ => Rank::Low,
+    };
+    let priority = |consumer: &Consumer| Priority {
+        what: consumer.function.clone(),
+        share: consumer.self_share,
+        category: consumer.category.clone(),
+        action: consumer.action.clone(),
+        priority: rank(consumer.self_share),
+    };
+    top.iter().take(NEXT).map(priority).collect()
+}
+
+/// The most that could be gained, as Amdahl's law has it. What it takes to gain it, only people know.
+fn opportunities(priorities: &[Priority]) -> Vec<Opportunity> {
+    let worthwhile = priorities.iter().filter(|priority| priority.priority != Rank::Low);
+    let opportunity = |priority: &Priority| Opportunity {
+        opportunity: format!("less time in {}", priority.what),
+        gain: Some(format!("at most {:.1} % of the time", priority.share * 100.0)),
+        effort: None,
+        priority: Some(priority.priority.word().to_owned()),
+        evidence: Known::Projected,
+    };
+    worthwhile.map(opportunity).collect()
+}
+
+/// What heap snapshots tell: sizes in order, with the seconds since 1970 at which they were written where known.
+pub fn retained(sizes: &[(String, Option<u64>, u64)], growth: Option<&Growth>) -> HeapEvidence {
+    let start = sizes.first().and_then(|(_, written, _)| *written);
+    let seconds = |written: Option<u64>| Some(written? as i64 - start? as i64);
+    let size = |(name, written, size): &(String, Option<u64>, u64)| HeapSize {
+        snapshot: tidy(name),
+        seconds: seconds(*written),
+        size: *size,
+    };
+    let suspects = growth.map(|growth| growth.suspects.as_slice()).unwrap_or_default();
+    let object = |suspect: &burnmark_heap::Suspect| RetainedObject {
+        object: kept(&suspect.what, false),
+        count: suspect.born.iter().sum(),
+        size: suspect.growth.iter().sum(),
+        cause: suspect.cause.name().to_owned(),
+        tier: suspect.tier.name().to_owned(),
+    };
+    HeapEvidence { snapshots: sizes.iter().map(size).collect(), retained: suspects.iter().map(object).collect() }
+}
+
+/// Puts the parts together: the verdict is the first metric's.
+pub fn conclude(evidence: &mut Evidence) {
+    evidence.verdict = evidence.metrics.first().map_or(Verdict::NotTested, |metric| metric.verdict);
+    let finite = |value: &Option<f64>| value.is_none_or(f64::is_finite);
+    for metric in &mut evidence.metrics {
+        for value in [&mut metric.before, &mut metric.after, &mut metric.improvement_pct, &mut metric.p, &mut metric.q]
+        {
+            if !finite(value) {
+                *value = None;
+            }
+        }
+        metric.ci = metric.ci.filter(|ends| ends.iter().all(|end| end.is_finite()));
+    }
+    // JSON has no number for what is beyond all numbers.
+    evidence
+        .functions
+        .retain(|row| [row.before, row.after, row.delta, row.ci[0], row.ci[1]].iter().all(|v| v.is_finite()));
+}

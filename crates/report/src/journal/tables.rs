@@ -1,0 +1,319 @@
+//! The tables of the log, each from what an entry keeps.
+
+use burnmark_journal::log::{Consumer, Entry, Evidence, FunctionChange, HeapSize, Known, MetricChange, Row, Verdict};
+
+use super::document::{Cell, Table};
+use crate::heap::bytes;
+use crate::numbers::{Scale, count, counted, decimal, percent};
+
+/// A figure: four digits that count, whole numbers as they are.
+pub(super) fn figure(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        return decimal(value, 0);
+    }
+    let magnitude = value.abs().max(1e-9).log10().floor() as i32;
+    decimal(value, usize::try_from(3 - magnitude).unwrap_or(0).min(9))
+}
+
+/// With its unit.
+fn with_unit(value: Option<f64>, unit: &str) -> Cell {
+    match (value, unit) {
+        (None, _) => Cell::plain("not measured"),
+        (Some(value), "") => Cell::plain(figure(value)),
+        // Units come from files.
+        (Some(value), unit) => Cell::Text(format!("{} {unit}", figure(value))),
+    }
+}
+
+/// A signed number with a real minus.
+fn signed(value: f64, decimals: usize) -> String {
+    decimal(value, decimals).replace('-', "−")
+}
+
+/// How much better it got, and how sure that is.
+pub(super) fn improvement(metric: &MetricChange) -> String {
+    let Some(percent) = metric.improvement_pct else { return "n/a".to_owned() };
+    let mut text = format!("{} %", signed(percent, 1));
+    if let Some([low, high]) = metric.ci {
+        text += &format!(" [{} … {}]", signed(low, 1), signed(high, 1));
+    }
+    text += &match (metric.evidence, metric.verdict) {
+        (Known::Projected | Known::Inferred, _) => format!(", {}", metric.evidence.word()),
+        (_, Verdict::NotTested) if metric.n == [1, 1] => ", one run each".to_owned(),
+        (_, Verdict::NotTested) if metric.n == [0, 0] => String::new(),
+        (_, Verdict::NotTested) => format!(", {} and {} runs", metric.n[0], metric.n[1]),
+        (_, verdict) => format!(", {}", verdict.word()),
+    };
+    text
+}
+
+/// One row an entry.
+pub(super) fn iterations(rows: &[Row<'_>]) -> Table {
+    let cells = |row: &Row<'_>| {
+        let entry = row.entry;
+        let mut cells = vec![
+            Cell::plain(row.number.to_string()),
+            Cell::Text(entry.bottleneck.clone()),
+            Cell::Text(entry.change.clone()),
+        ];
+        match entry.evidence.metrics.first() {
+            Some(metric) => {
+                let before = match with_unit(metric.before, &metric.unit) {
+                    Cell::Plain(text) | Cell::Text(text) | Cell::Name(text) => text,
+                };
+                cells.push(Cell::Text(format!("{}: {before}", metric.name)));
+                cells.push(with_unit(metric.after, &metric.unit));
+                cells.push(Cell::plain(improvement(metric)));
+            }
+            None => cells.extend(heap_change(entry).unwrap_or_else(|| vec![Cell::plain("n/a"); 3])),
+        }
+        cells
+    };
+    Table {
+        title: "Iteration Log".to_owned(),
+        columns: &[">#", "Bottleneck", "Change", ">Before", ">After", ">Improvement"],
+        rows: rows.iter().map(cells).collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// Sizes of the first and the last snapshot, where an entry has no other figure.
+fn heap_change(entry: &Entry) -> Option<Vec<Cell>> {
+    let heap = entry.evidence.heap.as_ref()?;
+    let (first, last) = (heap.snapshots.first()?, heap.snapshots.last()?);
+    let change = burnmark_journal::Direction::Lower.improvement_percent(first.size as f64, last.size as f64);
+    Some(vec![
+        Cell::plain(format!("heap: {}", bytes(first.size.into()))),
+        Cell::plain(bytes(last.size.into())),
+        Cell::plain(change.map_or("n/a".to_owned(), |percent| format!("{} %", signed(percent, 1)))),
+    ])
+}
+
+/// Budgets.
+pub(super) fn targets(evidence: &Evidence) -> Table {
+    let rows = evidence.targets.iter().map(|target| {
+        vec![
+            Cell::Text(target.metric.clone()),
+            with_unit(target.baseline, &target.unit),
+            with_unit(target.current, &target.unit),
+            Cell::Text(target.target.clone()),
+            Cell::plain(target.status.word()),
+        ]
+    });
+    Table {
+        title: "Current vs Target".to_owned(),
+        columns: &["Metric", ">Baseline", ">Current", ">Target", "Status"],
+        rows: rows.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// Figures.
+pub(super) fn metrics(evidence: &Evidence) -> Table {
+    let rows = evidence.metrics.iter().map(|metric| {
+        vec![
+            Cell::Text(metric.name.clone()),
+            with_unit(metric.before, &metric.unit),
+            with_unit(metric.after, &metric.unit),
+            Cell::plain(improvement(metric)),
+        ]
+    });
+    Table {
+        title: "Before vs After".to_owned(),
+        columns: &["Metric", ">Before", ">After", ">Improvement"],
+        rows: rows.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// Where the time goes.
+pub(super) fn consumers(title: &str, consumers: &[Consumer]) -> Table {
+    let rows = consumers.iter().map(|consumer| {
+        vec![
+            Cell::Name(consumer.function.clone()),
+            Cell::plain(percent(consumer.self_share)),
+            Cell::text(consumer.category.as_deref()),
+            Cell::text(consumer.action.as_deref()),
+        ]
+    });
+    Table {
+        title: title.to_owned(),
+        columns: &["Function", ">Time %", "Category", "Action"],
+        rows: rows.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// The flame graphs in words.
+pub(super) fn flame(entry: &Entry) -> Table {
+    let top = |consumers: &[Consumer]| match consumers.first() {
+        Some(top) => Cell::Text(format!("{} ({} %)", top.function, percent(top.self_share))),
+        None => Cell::plain("–"),
+    };
+    let evidence = &entry.evidence;
+    let row = vec![
+        top(&evidence.top_before),
+        top(&evidence.top_after),
+        Cell::Text(entry.bottleneck.clone()),
+        Cell::Text(entry.change.clone()),
+    ];
+    let any = !evidence.top_before.is_empty() || !evidence.top_after.is_empty();
+    Table {
+        title: "Flame Graph Summary".to_owned(),
+        columns: &["Top consumer before", "Top consumer after", "Key bottleneck", "How resolved"],
+        rows: if any { vec![row] } else { Vec::new() },
+        notes: Vec::new(),
+    }
+}
+
+/// Functions that changed, or of which it can't be told.
+pub(super) fn functions(evidence: &Evidence, changed: bool) -> Table {
+    let is_changed = |row: &&FunctionChange| matches!(row.verdict, Verdict::Improved | Verdict::Regressed);
+    let rows: Vec<&FunctionChange> = evidence.functions.iter().filter(|row| is_changed(row) == changed).collect();
+    let profile = evidence.profile.as_ref();
+    let per_op = profile.is_some_and(|profile| profile.compared != "share");
+    let unit = profile.and_then(|profile| profile.value.rsplit_once('/')).map_or("", |(_, unit)| unit);
+    let value = burnmark_model::ValueType::new("cost", unit);
+    let largest = rows.iter().map(|row| row.before.max(row.after)).fold(0.0, f64::max);
+    let scale = Scale::new(&value, largest as i64);
+    let shown = |amount: f64| match (per_op, scale.unit) {
+        (false, _) => format!("{} %", percent(amount)),
+        (true, "") => figure(amount),
+        (true, _) => scale.text(amount as i64),
+    };
+    let change = |row: &FunctionChange| {
+        let [low, high] = row.ci;
+        let of = if per_op && row.before > 0.0 { 100.0 / row.before } else { 100.0 };
+        let unit = if per_op { "%" } else { "points" };
+        if per_op && row.before == 0.0 {
+            return "new".to_owned();
+        }
+        format!("{} [{} … {}] {unit}", signed(row.delta * of, 2), signed(low * of, 2), signed(high * of, 2))
+    };
+    let cells = rows.iter().map(|row| {
+        vec![
+            Cell::Name(row.function.clone()),
+            Cell::plain(shown(row.before)),
+            Cell::plain(shown(row.after)),
+            Cell::plain(change(row)),
+            Cell::plain(row.verdict.word()),
+        ]
+    });
+    Table {
+        title: if changed { "Changed Functions".to_owned() } else { String::new() },
+        columns: &["Function", ">Before", ">After", ">Change", "Verdict"],
+        rows: cells.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// What was not looked for.
+pub(super) fn unexpected(evidence: &Evidence) -> Table {
+    let rows = evidence
+        .unexpected
+        .iter()
+        .map(|finding| vec![Cell::Text(finding.finding.clone()), Cell::text(finding.evidence.as_deref())]);
+    Table {
+        title: "Unexpected Findings".to_owned(),
+        columns: &["Finding", "Evidence"],
+        rows: rows.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// What to work on next.
+pub(super) fn priorities(evidence: &Evidence) -> Table {
+    let rows = evidence.priorities.iter().enumerate().map(|(index, priority)| {
+        vec![
+            Cell::plain((index + 1).to_string()),
+            Cell::Name(priority.what.clone()),
+            Cell::plain(percent(priority.share)),
+            Cell::text(priority.category.as_deref()),
+            Cell::text(priority.action.as_deref()),
+            Cell::plain(priority.priority.word()),
+        ]
+    });
+    Table {
+        title: "Optimization Priorities".to_owned(),
+        columns: &[">#", "Function", ">Time %", "Category", "Action", "Priority"],
+        rows: rows.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// Sizes of heaps.
+pub(super) fn heap_sizes(evidence: &Evidence) -> Table {
+    let sizes = evidence.heap.as_ref().map(|heap| heap.snapshots.as_slice()).unwrap_or_default();
+    let cells = |(index, size): (usize, &HeapSize)| {
+        let delta = index.checked_sub(1).map(|before| i128::from(size.size) - i128::from(sizes[before].size));
+        let delta = delta.map_or("–".to_owned(), |delta| {
+            if delta > 0 { format!("+{}", bytes(delta)) } else { bytes(delta).replace('-', "−") }
+        });
+        let time = size.seconds.map_or("–".to_owned(), |seconds| format!("{} s", count(seconds)));
+        vec![
+            Cell::Name(size.snapshot.clone()),
+            Cell::plain(time),
+            Cell::plain(bytes(size.size.into())),
+            Cell::plain(delta),
+        ]
+    };
+    Table {
+        title: "Heap Snapshot Comparison".to_owned(),
+        columns: &["Snapshot", ">Time", ">Heap Size", ">Delta"],
+        rows: sizes.iter().enumerate().map(cells).collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// What piles up.
+pub(super) fn retained(evidence: &Evidence) -> Table {
+    let objects = evidence.heap.as_ref().map(|heap| heap.retained.as_slice()).unwrap_or_default();
+    let rows = objects.iter().map(|object| {
+        vec![
+            Cell::Name(object.object.clone()),
+            Cell::plain(count(object.count)),
+            Cell::plain(bytes(object.size.into())),
+            Cell::Text(format!("{} ({})", object.cause, object.tier)),
+        ]
+    });
+    Table {
+        title: "Retained Objects".to_owned(),
+        columns: &["Object Type", ">Count", ">Size", "Likely Cause"],
+        rows: rows.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// What else could be gained.
+pub(super) fn opportunities(evidence: &Evidence) -> Table {
+    let rows = evidence.opportunities.iter().map(|opportunity| {
+        vec![
+            Cell::Text(opportunity.opportunity.clone()),
+            Cell::text(opportunity.gain.as_deref()),
+            Cell::text(opportunity.effort.as_deref()),
+            Cell::text(opportunity.priority.as_deref()),
+        ]
+    });
+    Table {
+        title: "Remaining Opportunities".to_owned(),
+        columns: &["Opportunity", "Potential Gain", "Effort", "Priority"],
+        rows: rows.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// What the profiles' verdicts rest on, in a sentence.
+pub(super) fn basis(evidence: &Evidence) -> Option<String> {
+    let profile = evidence.profile.as_ref()?;
+    let [before, after] = profile.samples.map(|samples| counted(samples, "sample", "samples"));
+    let runs = match (profile.evidence.as_str(), profile.runs) {
+        ("runs", [before, after]) if before == after => format!("{before} runs each"),
+        ("runs", [before, after]) => format!("{before} runs before, {after} after"),
+        ("within_run", _) => "one run each: what differs from run to run is not seen".to_owned(),
+        _ => "samples without times: intervals are a lower bound".to_owned(),
+    };
+    Some(format!(
+        "profiles: {before} before, {after} after; {} regressed, {} improved, {} unchanged, {} inconclusive; {runs}",
+        profile.regressed, profile.improved, profile.unchanged, profile.inconclusive
+    ))
+}
