@@ -11,9 +11,12 @@ mod journal;
 mod record;
 mod values;
 
-pub(crate) use journal::{EvidenceArgs, Figures, FitArgs, FormArgs, GithubPlace, LogAddArgs, LogArgs, LogCommand, LogFolder, LogListArgs, LogRenderArgs, LogShowArgs, LogVerifyArgs, ReportArgs};
 pub(crate) use diff::{CompareArgs, DiffArgs, DiffHow, WidthChoice};
 pub(crate) use heap::HeapArgs;
+pub(crate) use journal::{
+    EvidenceArgs, Figures, FitArgs, GithubPlace, LogAddArgs, LogArgs, LogCommand, LogFolder, LogListArgs,
+    LogRenderArgs, LogShowArgs, LogVerifyArgs, ReportArgs,
+};
 pub(crate) use record::{BindingChoice, CallGraphChoice, EventChoice, RecordArgs};
 use values::{format_name, percent, seconds, size, time_ns};
 

@@ -6,7 +6,7 @@ use burnmark_journal::Direction;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::diff::per_op;
-use super::{By, FilterArgs, RecordedArgs, format_name, percent, size};
+use super::{By, FilterArgs, ReadArgs, percent};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -150,23 +150,11 @@ pub(crate) struct EvidenceArgs {
     #[arg(long, value_enum, default_value_t = By::SelfValue)]
     pub(crate) by: By,
 
-    /// Format of the profiles [default: found by content]
-    #[arg(long, value_name = "FORMAT", value_parser = format_name)]
-    pub(crate) format: Option<burnmark_formats::Format>,
-
-    /// Most bytes to decompress an input to, such as 16G
-    #[arg(long, value_name = "BYTES", default_value = "8G", value_parser = size)]
-    pub(crate) max_decompressed: u64,
-
-    /// Only processes with this pid
-    #[arg(long, value_name = "PID", value_delimiter = ',', help_heading = "Filters")]
-    pub(crate) pid: Vec<i64>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
 
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-
-    #[command(flatten)]
-    pub(crate) recorded: RecordedArgs,
 }
 
 /// A figure given on the command line.
@@ -334,15 +322,30 @@ fn figures(text: &str) -> Result<Figures, String> {
 fn unit(name: &str) -> &'static str {
     let end = name.rsplit('_').next().unwrap_or_default();
     let units = [
-        ("ms", "ms"), ("s", "s"), ("us", "µs"), ("ns", "ns"), ("rps", "rps"), ("mb", "MB"), ("kb", "kB"), ("gb", "GB"),
-        ("mib", "MiB"), ("kib", "KiB"), ("gib", "GiB"), ("bytes", "B"), ("pct", "%"),
+        ("ms", "ms"),
+        ("s", "s"),
+        ("us", "µs"),
+        ("ns", "ns"),
+        ("rps", "rps"),
+        ("mb", "MB"),
+        ("kb", "kB"),
+        ("gb", "GB"),
+        ("mib", "MiB"),
+        ("kib", "KiB"),
+        ("gib", "GiB"),
+        ("bytes", "B"),
+        ("pct", "%"),
     ];
     units.iter().find(|(known, _)| *known == end).map_or("", |(_, unit)| unit)
 }
 
 fn direction_of(name: &str) -> Direction {
     let higher = ["rps", "throughput", "per_s", "per_sec", "per_second", "ops", "qps", "tps"];
-    if higher.iter().any(|word| name.ends_with(word) || name.starts_with(word)) { Direction::Higher } else { Direction::Lower }
+    if higher.iter().any(|word| name.ends_with(word) || name.starts_with(word)) {
+        Direction::Higher
+    } else {
+        Direction::Lower
+    }
 }
 
 #[cfg(test)]
@@ -352,7 +355,10 @@ mod tests {
     #[test]
     fn figures_are_read_with_unit_and_direction() {
         let figure = figures("p95_latency_ms=500, 50.5").expect("a figure");
-        assert_eq!((figure.name.as_str(), figure.unit.as_str(), figure.values), ("p95_latency_ms", "ms", [500.0, 50.5]));
+        assert_eq!(
+            (figure.name.as_str(), figure.unit.as_str(), figure.values),
+            ("p95_latency_ms", "ms", [500.0, 50.5])
+        );
         assert_eq!(figure.direction, Direction::Lower);
         assert_eq!(figures("throughput_rps=1,2").expect("a figure").direction, Direction::Higher);
         assert_eq!(figures("hits=1,2:higher").expect("a figure").direction, Direction::Higher);

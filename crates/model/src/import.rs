@@ -11,6 +11,7 @@ use crate::table::{Id, Strings};
 /// the target follow the order of asking.
 pub struct Importer<'a> {
     from: &'a Profile,
+    text: Option<&'a dyn Fn(&str) -> String>,
     strings: Vec<Option<StringId>>,
     modules: Vec<Option<ModuleId>>,
     functions: Vec<Option<FunctionId>>,
@@ -27,6 +28,7 @@ impl<'a> Importer<'a> {
     pub fn new(from: &'a Profile) -> Self {
         Self {
             from,
+            text: None,
             strings: vec![None; from.strings.len()],
             modules: vec![None; from.modules.len()],
             functions: vec![None; from.functions.len()],
@@ -41,7 +43,11 @@ impl<'a> Importer<'a> {
 
     /// The text in the target.
     pub fn string(&mut self, to: &mut Strings<StringId>, id: StringId) -> StringId {
-        *self.strings[id.index()].get_or_insert_with(|| to.intern(self.from.strings.get(id)))
+        let text = self.from.strings.get(id);
+        *self.strings[id.index()].get_or_insert_with(|| match self.text {
+            Some(changed) => to.intern(&changed(text)),
+            None => to.intern(text),
+        })
     }
 
     /// The module in the target.
@@ -184,12 +190,30 @@ impl Profile {
     /// # Errors
     /// When the values of a type would no longer sum to an `i64`; samples before that one have been added.
     pub fn append(&mut self, other: &Self) -> Result<(), ValueOverflow> {
+        self.import(Importer::new(other))
+    }
+
+    /// The same samples with every text as `changed` says, those of the metadata too: what becomes equal is merged.
+    ///
+    /// # Errors
+    /// Never for a profile that holds its invariants.
+    pub fn with_texts(&self, changed: &dyn Fn(&str) -> String) -> Result<Self, ValueOverflow> {
+        let mut to = self.emptied();
+        to.import(Importer { text: Some(changed), ..Importer::new(self) })?;
+        let meta = &mut to.meta;
+        let texts = [&mut meta.producer, &mut meta.command, &mut meta.kernel, &mut meta.cpu, &mut meta.event];
+        let texts = texts.into_iter().flatten().chain(&mut meta.notes).chain(meta.other.values_mut());
+        texts.for_each(|text| *text = changed(text));
+        Ok(to)
+    }
+
+    fn import(&mut self, mut importer: Importer<'_>) -> Result<(), ValueOverflow> {
+        let other = importer.from;
         let mut columns = Vec::with_capacity(other.value_types.len());
         for value in &other.value_types {
             let column = self.column_of(value, &columns);
             columns.push(column);
         }
-        let mut importer = Importer::new(other);
         let mut values = vec![0; self.value_types.len()];
         for (index, sample) in other.samples.iter().enumerate() {
             for (from, to) in columns.iter().enumerate() {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use super::Error;
 use super::entry::Attachment;
 use super::texts::hex;
-use super::Error;
 
 /// The folder below the log's.
 pub(crate) const FOLDER: &str = "attachments";
@@ -130,12 +130,7 @@ pub fn hash_file(path: &Path) -> io::Result<(String, u64)> {
 
 fn copy(from: &mut dyn Read, to: &mut File, source: &Path, folder: &Path) -> Result<(String, u64), Error> {
     let mut failed = None;
-    let copied = hashed(from, |bytes| {
-        to.write_all(bytes).map_err(|error| {
-            failed = Some(());
-            error
-        })
-    });
+    let copied = hashed(from, |bytes| to.write_all(bytes).inspect_err(|_| failed = Some(())));
     copied.map_err(|error| match failed {
         Some(()) => Error::io("write", folder)(error),
         None => Error::io("read", source)(error),

@@ -271,10 +271,15 @@ fn changed(diff: &Diff, row: &DiffRow, values: [f64; 2], scale: f64) -> MetricCh
 /// What nobody asked for: functions that grew by more than what shrank explains, new ones, a change that did nothing.
 fn unexpected(diff: &Diff, headline: Option<&DiffRow>, options: &GatherOptions<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
+    let runs = match diff.evidence.word() {
+        "runs" => "several runs",
+        "within_run" => "one run each",
+        _ => "samples without times",
+    };
     let evidence = |row: &DiffRow| {
         let q = row.q.map_or(String::new(), |q| format!(", q {q:.3}"));
         let [before, after] = [row.before, row.after].map(|values| values.self_share * 100.0);
-        Some(format!("self {before:.2} % before, {after:.2} % after{q}; evidence: {}", diff.evidence.word()))
+        Some(format!("self {before:.2} % before, {after:.2} % after{q}; {runs}"))
     };
     // Where one share falls the others grow: by as much as this, if nothing else changed.
     let scale = match headline {
@@ -291,8 +296,12 @@ fn unexpected(diff: &Diff, headline: Option<&DiffRow>, options: &GatherOptions<'
         if row.before.total_share == 0.0 && row.after.self_share >= NEW_SHARE {
             found.push(Finding { finding: format!("{name} was not there before"), evidence: evidence(row) });
         } else if is_headline && Verdict::from(row.verdict) != Verdict::Improved {
-            let word = Verdict::from(row.verdict).word();
-            found.push(Finding { finding: format!("{name}, the bottleneck, is {word}"), evidence: evidence(row) });
+            let finding = match Verdict::from(row.verdict) {
+                Verdict::Regressed => format!("{name}, which it is about, takes more than before"),
+                Verdict::Unchanged => format!("{name}, which it is about, takes as much as before"),
+                _ => format!("it can't be told whether {name}, which it is about, changed"),
+            };
+            found.push(Finding { finding, evidence: evidence(row) });
         } else if grew {
             found.push(Finding { finding: format!("{name} takes more than before"), evidence: evidence(row) });
         }
@@ -350,9 +359,17 @@ pub fn retained(sizes: &[(String, Option<u64>, u64)], growth: Option<&Growth>) -
     HeapEvidence { snapshots: sizes.iter().map(size).collect(), retained: suspects.iter().map(object).collect() }
 }
 
-/// Puts the parts together: the verdict is the first metric's.
+/// Puts the parts together. The verdict is that of the first figure that was tested, unless the figure of the log's row,
+/// which was not, went the other way.
 pub fn conclude(evidence: &mut Evidence) {
-    evidence.verdict = evidence.metrics.first().map_or(Verdict::NotTested, |metric| metric.verdict);
+    let tested = evidence.metrics.iter().map(|metric| metric.verdict).find(|verdict| *verdict != Verdict::NotTested);
+    let row = evidence.metrics.first().filter(|metric| metric.evidence == Known::Measured);
+    let percent = row.and_then(|metric| metric.improvement_pct).unwrap_or(0.0);
+    evidence.verdict = match tested.unwrap_or_default() {
+        Verdict::Improved if percent < 0.0 => Verdict::Inconclusive,
+        Verdict::Regressed if percent > 0.0 => Verdict::Inconclusive,
+        verdict => verdict,
+    };
     let finite = |value: &Option<f64>| value.is_none_or(f64::is_finite);
     for metric in &mut evidence.metrics {
         for value in [&mut metric.before, &mut metric.after, &mut metric.improvement_pct, &mut metric.p, &mut metric.q]

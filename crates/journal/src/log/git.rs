@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::entry::GitFacts;
 use super::Error;
+use super::entry::GitFacts;
 
 /// References that name references: no more than this are followed.
 const LONGEST_CHAIN: usize = 10;

@@ -5,11 +5,11 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use super::Error;
 use super::attach::{self, NewAttachment, keep, make_folder, temporary_in};
 use super::entry::{Entry, Evidence, GitFacts, InputFile, SCHEMA};
 use super::texts::{sha256, slug, utc};
 use super::ulid::Ulid;
-use super::Error;
 
 /// The folder of the entries below the log's.
 pub(crate) const ENTRIES: &str = "iterations";

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::Error;
 use super::attach::{self, State, TEMPORARY, hash_file, state};
 use super::entry::{Attachment, Entry};
 use super::store::{ENTRIES, file_name, files, lock, parse, parts, seal_holds};
 use super::ulid::Ulid;
-use super::Error;
 
 /// Something that is wrong with a log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,14 @@
 //! Markdown that fits a bound: rows are cut, never sections.
 
-use crate::names::{cut_end, cut_middle, printable, width};
+use crate::names::{cut_bytes, cut_end, cut_middle, printable, width};
 use crate::numbers::counted;
 use crate::top::markdown::{code, escaped};
 
 /// Columns that a name or text may take, from the widest; the next is tried if a document does not fit.
 const WIDTHS: [usize; 4] = [200, 100, 60, 32];
+
+/// Bytes of a name or text that are looked at.
+const MOST: usize = 4_000;
 
 /// Rows that a table keeps before narrower cells are tried.
 const FEW: usize = 8;
@@ -36,7 +39,7 @@ impl Cell {
 
     fn markdown(&self, columns: usize) -> String {
         match self {
-            Self::Name(name) => code(&cut_middle(&printable(name), columns)),
+            Self::Name(name) => code(&cut_middle(&printable(&cut_bytes(name, MOST)), columns)),
             Self::Text(text) => words(text, columns),
             Self::Plain(text) => text.clone(),
         }
@@ -45,13 +48,35 @@ impl Cell {
 
 /// Somebody's words in one line, cut at their end.
 pub(super) fn words(text: &str, columns: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = cut_bytes(text, MOST).split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() {
         return String::new();
     }
     let line = printable(&line);
     // Cutting by columns is for what is long: two columns are left for the mark of the cut.
     if width(&line) > columns { escaped(&cut_end(&line, columns)) } else { escaped(&line) }
+}
+
+/// Somebody's words in one line of HTML, where Markdown's escapes mean nothing.
+pub(super) fn in_html(text: &str, columns: usize) -> String {
+    let line = cut_bytes(text, MOST).split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = if line.is_empty() { String::new() } else { printable(&line).into_owned() };
+    let line = if width(&line) > columns { cut_end(&line, columns) } else { line };
+    let mut html = String::with_capacity(line.len());
+    for char in line.chars() {
+        match char {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            // GitHub looks for people, issues and addresses in HTML too.
+            '@' | '#' | ':' => {
+                html.push(char);
+                html.push_str("<!-- -->");
+            }
+            _ => html.push(char),
+        }
+    }
+    html
 }
 
 /// A table with its heading.
@@ -109,82 +134,102 @@ impl Document {
     /// The Markdown, in at most `bytes` bytes if it can be with one row in every table; with a line end after its last
     /// line.
     pub(super) fn markdown(&self, bytes: Option<usize>) -> String {
-        let Some(bytes) = bytes else { return self.render(WIDTHS[0], usize::MAX) };
-        let longest = self.longest_table();
+        let Some(bytes) = bytes else { return assemble(&self.pieces(WIDTHS[0]), usize::MAX) };
         let mut smallest = String::new();
         for (index, columns) in WIDTHS.iter().enumerate() {
+            let pieces = self.pieces(*columns);
+            let longest = pieces.iter().map(|piece| piece.rows.len()).max().unwrap_or(0).max(1);
             let least = if index + 1 < WIDTHS.len() { FEW.min(longest) } else { 1 };
-            // The most rows that fit: from `least`, which must fit, to all.
-            smallest = self.render(*columns, least);
+            smallest = assemble(&pieces, least);
             if smallest.len() > bytes {
                 continue;
             }
+            // The most rows that fit: from `least` to all.
             let (mut fits, mut too_many) = (least, longest + 1);
             while too_many - fits > 1 {
                 let middle = fits + (too_many - fits) / 2;
-                let text = self.render(*columns, middle);
+                let text = assemble(&pieces, middle);
                 if text.len() <= bytes {
                     (fits, smallest) = (middle, text);
                 } else {
                     too_many = middle;
                 }
             }
-            return smallest;
+            break;
         }
         smallest
     }
 
-    fn longest_table(&self) -> usize {
-        let rows = self.parts.iter().map(|part| if let Part::Table(table) = part { table.rows.len() } else { 0 });
-        rows.max().unwrap_or(0).max(1)
-    }
-
-    fn render(&self, columns: usize, rows: usize) -> String {
-        let mut text = String::new();
+    /// Every part as Markdown, with this room for names and words.
+    fn pieces(&self, columns: usize) -> Vec<Piece> {
         let hashes = "#".repeat(self.level);
-        let mut after_item = false;
-        for part in &self.parts {
-            let is_item = matches!(part, Part::Line(line) if line.starts_with("- "));
-            if !text.is_empty() && !(after_item && is_item) {
-                text.push('\n');
-            }
-            after_item = is_item;
-            match part {
-                Part::Line(line) => text.push_str(&format!("{line}\n")),
-                Part::Heading(title) => text.push_str(&format!("{hashes} {title}\n")),
-                Part::Table(table) => table.markdown(&hashes, columns, rows, &mut text),
-                Part::Fold(summary) => {
-                    text.push_str(&format!("<details><summary>{}</summary>\n", words(summary, columns)));
-                }
-                Part::Unfold => text.push_str("</details>\n"),
-            }
-        }
-        text
+        let piece = |part: &Part| match part {
+            Part::Line(line) => Piece::head(format!("{line}\n")),
+            Part::Heading(title) => Piece::head(format!("{hashes} {title}\n")),
+            Part::Table(table) => table.piece(&hashes, columns),
+            Part::Fold(summary) => Piece::head(format!("<details><summary>{}</summary>\n", in_html(summary, columns))),
+            Part::Unfold => Piece::head("</details>\n".to_owned()),
+        };
+        self.parts.iter().map(piece).collect()
     }
 }
 
-impl Table {
-    fn markdown(&self, hashes: &str, columns: usize, rows: usize, text: &mut String) {
-        if !self.title.is_empty() {
-            text.push_str(&format!("{hashes}# {}\n\n", self.title));
+/// A part as Markdown.
+#[derive(Default)]
+struct Piece {
+    head: String,
+    rows: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Piece {
+    fn head(head: String) -> Self {
+        Self { head, ..Self::default() }
+    }
+}
+
+/// Pieces with a blank line between them, but between items of a list; tables with at most so many rows.
+fn assemble(pieces: &[Piece], rows: usize) -> String {
+    let mut text = String::new();
+    let mut after_item = false;
+    for piece in pieces {
+        let is_item = piece.head.starts_with("- ");
+        let is_next_item = after_item && is_item;
+        if !(text.is_empty() || is_next_item) {
+            text.push('\n');
         }
-        let names: Vec<&str> = self.columns.iter().map(|name| name.trim_start_matches('>')).collect();
-        text.push_str(&format!("| {} |\n|", names.join(" | ")));
-        for name in self.columns {
-            text.push_str(if name.starts_with('>') { "--:|" } else { "---|" });
-        }
-        text.push('\n');
-        for row in self.rows.iter().take(rows) {
-            let cells: Vec<String> = row.iter().map(|cell| cell.markdown(columns)).collect();
-            text.push_str(&format!("| {} |\n", cells.join(" | ")));
-        }
-        let cut = self.rows.len().saturating_sub(rows);
+        after_item = is_item;
+        text.push_str(&piece.head);
+        piece.rows.iter().take(rows).for_each(|row| text.push_str(row));
+        let cut = piece.rows.len().saturating_sub(rows);
         if cut > 0 {
             text.push_str(&format!("\n… {}\n", counted(cut, "more row", "more rows")));
         }
-        if !self.notes.is_empty() {
+        if !piece.notes.is_empty() {
             text.push('\n');
-            self.notes.iter().take(rows).for_each(|note| text.push_str(&format!("- {}\n", words(note, columns * 2))));
+            piece.notes.iter().take(rows).for_each(|note| text.push_str(note));
         }
+    }
+    text
+}
+
+impl Table {
+    fn piece(&self, hashes: &str, columns: usize) -> Piece {
+        let mut head = String::new();
+        if !self.title.is_empty() {
+            head.push_str(&format!("{hashes}# {}\n\n", self.title));
+        }
+        let names: Vec<&str> = self.columns.iter().map(|name| name.trim_start_matches('>')).collect();
+        head.push_str(&format!("| {} |\n|", names.join(" | ")));
+        for name in self.columns {
+            head.push_str(if name.starts_with('>') { "--:|" } else { "---|" });
+        }
+        head.push('\n');
+        let row = |row: &Vec<Cell>| {
+            let cells: Vec<String> = row.iter().map(|cell| cell.markdown(columns)).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let notes = self.notes.iter().map(|note| format!("- {}\n", words(note, columns * 2)));
+        Piece { head, rows: self.rows.iter().map(row).collect(), notes: notes.collect() }
     }
 }

@@ -25,7 +25,7 @@ pub fn log_list(rows: &[Row<'_>], form: &TableForm) -> String {
     match *form {
         TableForm::Markdown => {
             let mut document = Document::new(2);
-            document.table(super::document::Table { title: String::new(), ..tables::iterations(rows) });
+            document.table(tables::iterations(rows));
             document.markdown(None)
         }
         TableForm::Json => super::log_json(rows),
@@ -79,7 +79,7 @@ fn terminal(rows: &[Row<'_>], columns: usize, colours: bool) -> String {
     let mut builder = Builder::default();
     builder.push_record(COLUMNS);
     for row in &rows {
-        builder.push_record(row.iter().zip(&widths).map(|(cell, width)| cut_end(cell, *width)));
+        builder.push_record(row.iter().zip(&widths).map(|(cell, room)| cut(cell, *room)));
     }
     let mut table = builder.build();
     table.with(Style::blank().remove_vertical().remove_horizontals());
@@ -89,4 +89,8 @@ fn terminal(rows: &[Row<'_>], columns: usize, colours: bool) -> String {
         table.modify(Rows::first(), Color::BOLD);
     }
     table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn cut(cell: &str, room: usize) -> String {
+    if width(cell) <= room { cell.to_owned() } else { cut_end(cell, room) }
 }

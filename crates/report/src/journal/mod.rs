@@ -9,7 +9,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use burnmark_journal::log::{Attachment, Entry, Row};
+use burnmark_journal::log::{Attachment, Entry, Row, Verdict};
 
 use crate::numbers::counted;
 use document::{Document, Part, words};
@@ -57,6 +57,7 @@ pub fn log(rows: &[Row<'_>], options: &JournalOptions) -> String {
         document.line("The log has no entries yet: `burnmark log add` adds one.");
         return document.markdown(options.bytes);
     }
+    document.parts.push(Part::Heading("Iteration Log".to_owned()));
     document.table(tables::iterations(rows));
     let replaced: usize = rows.iter().map(|row| row.replaces.len()).sum();
     if replaced > 0 {
@@ -89,7 +90,9 @@ pub fn log(rows: &[Row<'_>], options: &JournalOptions) -> String {
 /// The verdict and the facts.
 fn head(document: &mut Document, entry: &Entry) {
     let evidence = &entry.evidence;
-    let figures = evidence.metrics.first().map(|metric| {
+    // The figure that the verdict is on; where none was tested, the row's.
+    let tested = evidence.metrics.iter().find(|metric| metric.verdict != Verdict::NotTested);
+    let figures = tested.or(evidence.metrics.first()).map(|metric| {
         let of = |value: Option<f64>| match value {
             Some(value) => format!("{} {}", tables::figure(value), metric.unit).trim_end().to_owned(),
             None => "not measured".to_owned(),

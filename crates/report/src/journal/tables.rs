@@ -30,6 +30,12 @@ fn signed(value: f64, decimals: usize) -> String {
     decimal(value, decimals).replace('-', "−")
 }
 
+/// A change, with its sign.
+fn change(value: f64) -> String {
+    let text = signed(value, 2);
+    if value > 0.0 && text.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) { format!("+{text}") } else { text }
+}
+
 /// How much better it got, and how sure that is.
 pub(super) fn improvement(metric: &MetricChange) -> String {
     let Some(percent) = metric.improvement_pct else { return "n/a".to_owned() };
@@ -70,7 +76,7 @@ pub(super) fn iterations(rows: &[Row<'_>]) -> Table {
         cells
     };
     Table {
-        title: "Iteration Log".to_owned(),
+        title: String::new(),
         columns: &[">#", "Bottleneck", "Change", ">Before", ">After", ">Improvement"],
         rows: rows.iter().map(cells).collect(),
         notes: Vec::new(),
@@ -166,6 +172,9 @@ pub(super) fn flame(entry: &Entry) -> Table {
     }
 }
 
+const SHARES: &str =
+    "shares sum to 100 %, so where one falls others grow: --per-op BEFORE,AFTER (operations done) compares costs";
+
 /// Functions that changed, or of which it can't be told.
 pub(super) fn functions(evidence: &Evidence, changed: bool) -> Table {
     let is_changed = |row: &&FunctionChange| matches!(row.verdict, Verdict::Improved | Verdict::Regressed);
@@ -181,21 +190,21 @@ pub(super) fn functions(evidence: &Evidence, changed: bool) -> Table {
         (true, "") => figure(amount),
         (true, _) => scale.text(amount as i64),
     };
-    let change = |row: &FunctionChange| {
+    let changed_by = |row: &FunctionChange| {
         let [low, high] = row.ci;
         let of = if per_op && row.before > 0.0 { 100.0 / row.before } else { 100.0 };
         let unit = if per_op { "%" } else { "points" };
         if per_op && row.before == 0.0 {
             return "new".to_owned();
         }
-        format!("{} [{} … {}] {unit}", signed(row.delta * of, 2), signed(low * of, 2), signed(high * of, 2))
+        format!("{} [{} … {}] {unit}", change(row.delta * of), change(low * of), change(high * of))
     };
     let cells = rows.iter().map(|row| {
         vec![
             Cell::Name(row.function.clone()),
             Cell::plain(shown(row.before)),
             Cell::plain(shown(row.after)),
-            Cell::plain(change(row)),
+            Cell::plain(changed_by(row)),
             Cell::plain(row.verdict.word()),
         ]
     });
@@ -203,7 +212,7 @@ pub(super) fn functions(evidence: &Evidence, changed: bool) -> Table {
         title: if changed { "Changed Functions".to_owned() } else { String::new() },
         columns: &["Function", ">Before", ">After", ">Change", "Verdict"],
         rows: cells.collect(),
-        notes: Vec::new(),
+        notes: if changed && !per_op { vec![SHARES.to_owned()] } else { Vec::new() },
     }
 }
 
@@ -313,7 +322,7 @@ pub(super) fn basis(evidence: &Evidence) -> Option<String> {
         _ => "samples without times: intervals are a lower bound".to_owned(),
     };
     Some(format!(
-        "profiles: {before} before, {after} after; {} regressed, {} improved, {} unchanged, {} inconclusive; {runs}",
+        "{before} before, {after} after; {} regressed, {} improved, {} unchanged, {} inconclusive; {runs}",
         profile.regressed, profile.improved, profile.unchanged, profile.inconclusive
     ))
 }

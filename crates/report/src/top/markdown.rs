@@ -46,7 +46,8 @@ pub(super) fn render(ranking: &Ranking<'_>, summary: &Summary<'_>) -> String {
 
 /// A name as code, which GitHub shows as it is; as text, if it has what ends a code span or a cell.
 pub(crate) fn code(name: &str) -> String {
-    if name.contains(['`', '|', '\\']) || printable(name) != name {
+    // A `$` beside a backtick may begin or end GitHub's formulas.
+    if name.contains(['`', '|', '\\']) || name.starts_with('$') || name.ends_with('$') || printable(name) != name {
         return escaped(name);
     }
     format!("`{}`", cut_bytes(name, LONGEST_NAME))
@@ -70,6 +71,7 @@ pub(crate) fn escaped(text: &str) -> String {
                 result.push_str("<!-- -->");
             }
             ':' if text[index..].starts_with("://") => result.push_str("<!-- -->:"),
+            '.' if text[..index].ends_with("www") || text[..index].ends_with("WWW") => result.push_str("<!-- -->."),
             '\\' | '`' | '*' | '_' | '~' | '[' | ']' | '$' | '!' => {
                 result.push('\\');
                 result.push(char);

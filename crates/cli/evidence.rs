@@ -1,0 +1,340 @@
+//! What an entry of the log, or a report, is made from: reads profiles, snapshots and figures, and keeps what matters.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use burnmark_analysis::RankBy;
+use burnmark_analysis::diff::{Diff, DiffOptions, align_roots};
+use burnmark_heap::GrowthOptions;
+use burnmark_journal::Metric;
+use burnmark_journal::log::{
+    self, Content, Evidence, Finding, GatherOptions, InputFile, Known, NewAttachment, Opportunity, texts,
+};
+use burnmark_model::Profile;
+use burnmark_report::DiffFlameOptions;
+
+use crate::args::{By, EvidenceArgs, Figures, FilterArgs};
+use crate::commands::diff;
+use crate::commands::flame;
+use crate::save::SaveOptions;
+use crate::{open, output, snapshots};
+
+/// Suspects of heap snapshots that are kept.
+const SUSPECTS: usize = 10;
+
+/// Attachments that are larger make a repository heavy; GitHub refuses files over 100 MB.
+const LARGE: u64 = 20 << 20;
+
+/// What to keep beside the evidence.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keep {
+    /// Flame graphs of both sides and of their difference.
+    pub(crate) flame: bool,
+    /// The profiles.
+    pub(crate) profiles: bool,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    pub(crate) evidence: Evidence,
+    pub(crate) inputs: Vec<InputFile>,
+    pub(crate) attachments: Vec<NewAttachment>,
+    /// What tells this evidence from another: names and values.
+    pub(crate) key: Vec<(String, String)>,
+    /// The function that the entry is about, where profiles tell.
+    pub(crate) function: Option<String>,
+}
+
+impl Gathered {
+    /// Notes a file that is read. What comes through a pipe has no hash and equals nothing.
+    fn input(&mut self, role: &str, path: &Path) -> anyhow::Result<()> {
+        let is_file = path.is_file();
+        let sha256 = match is_file {
+            true => Some(log::hash_file(path).with_context(|| format!("cannot read {}", path.display()))?.0),
+            false => None,
+        };
+        let name = match output::is_stdout(path) {
+            true => "standard input".to_owned(),
+            false => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        };
+        self.key
+            .push((role.to_owned(), sha256.clone().unwrap_or_else(|| format!("at {}", crate::evidence::unix_ms()))));
+        self.inputs.push(InputFile { role: role.to_owned(), name: texts::kept(&name, false), sha256 });
+        Ok(())
+    }
+
+    fn option(&mut self, name: &str, value: impl Into<String>) {
+        self.key.push((name.to_owned(), value.into()));
+    }
+}
+
+/// Now, in milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Reads everything that the arguments name.
+pub(crate) fn gather(args: &EvidenceArgs, bottleneck: &str, keep: Keep) -> anyhow::Result<Gathered> {
+    let mut gathered = Gathered::default();
+    let nothing = args.before.is_empty() && args.metric.is_empty() && args.projected.is_empty() && args.heap.is_empty();
+    if nothing {
+        bail!("there is no evidence: give profiles (--before, --after), figures (--metric) or --heap snapshots");
+    }
+    for figures in &args.metric {
+        gathered.evidence.metrics.extend(figure(figures, Known::Measured));
+        gathered.option("metric", &figures.text);
+    }
+    if !args.before.is_empty() {
+        profiles(args, bottleneck, keep, &mut gathered)?;
+    }
+    for figures in &args.projected {
+        gathered.evidence.metrics.extend(figure(figures, Known::Projected));
+        gathered.option("projected", &figures.text);
+    }
+    if !args.heap.is_empty() {
+        heap(args, &mut gathered)?;
+    }
+    said(args, &mut gathered);
+    log::conclude(&mut gathered.evidence);
+    Ok(gathered)
+}
+
+/// A figure from the command line.
+fn figure(figures: &Figures, known: Known) -> Vec<log::MetricChange> {
+    let one = |value: f64| {
+        vec![Metric {
+            name: figures.name.clone(),
+            unit: figures.unit.clone(),
+            direction: figures.direction,
+            value,
+            n: None,
+            p50: None,
+            p95: None,
+            p99: None,
+        }]
+    };
+    let [before, after] = figures.values.map(|value| vec![one(value)]);
+    let changes = log::metrics(&before, &after).into_iter();
+    changes.map(|change| log::MetricChange { evidence: known, n: [0, 0], ..change }).collect()
+}
+
+/// What people say.
+fn said(args: &EvidenceArgs, gathered: &mut Gathered) {
+    for text in &args.finding {
+        gathered.evidence.unexpected.push(Finding { finding: text.clone(), evidence: None });
+        gathered.option("finding", text);
+    }
+    for text in &args.opportunity {
+        let mut parts =
+            text.splitn(4, ';').map(|part| part.trim().to_owned()).map(|part| (!part.is_empty()).then_some(part));
+        let mut next = || parts.next().flatten();
+        gathered.evidence.opportunities.push(Opportunity {
+            opportunity: next().unwrap_or_default(),
+            gain: next(),
+            effort: next(),
+            priority: next(),
+            evidence: Known::Projected,
+        });
+        gathered.option("opportunity", text);
+    }
+    gathered.evidence.env.runtime.clone_from(&args.runtime);
+    for (name, value) in [("runtime", &args.runtime), ("category", &args.category)] {
+        value.iter().for_each(|value| gathered.option(name, value));
+    }
+}
+
+/// Compares the profiles.
+fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Gathered) -> anyhow::Result<()> {
+    let sides = [diff::paths("--before", &args.before)?, diff::paths("--after", &args.after)?];
+    if sides.iter().flatten().filter(|path| output::is_stdout(path)).count() > 1 {
+        bail!("standard input can be one of the profiles only");
+    }
+    for (side, role) in sides.iter().zip(["before", "after"]) {
+        for path in side {
+            diff::refuse_heap_snapshot(path)?;
+            gathered.input(role, path)?;
+        }
+    }
+    let read = |path: &Path| -> anyhow::Result<Profile> {
+        open::filtered(open::open(path, &args.read)?.profile, &args.filter, &args.read.pid, None)
+    };
+    let keep_args = args.read.recorded.keep_args;
+    let mut attachments = Vec::new();
+    let mut look = |first: &[Profile; 2], values: [usize; 2]| -> anyhow::Result<()> {
+        for ((profile, value), side) in first.iter().zip(values).zip(["before", "after"]) {
+            if keep.flame {
+                attachments.push(flame_graph(profile, value, side, &args.filter, keep_args)?);
+            }
+        }
+        Ok(())
+    };
+    let mut reduced = diff::read_sides(&sides, &read, &args.filter, &mut look)?;
+    let [before, after] = &mut reduced;
+    let aligned = align_roots(before, after);
+    let options = DiffOptions {
+        by: match args.by {
+            By::SelfValue => RankBy::SelfValue,
+            By::Total => RankBy::Total,
+        },
+        operations: diff::operations(&reduced, args.per_op),
+        threshold: args.threshold,
+        ..DiffOptions::default()
+    };
+    let [before, after] = &reduced;
+    let mut diff = burnmark_analysis::diff::diff(before, after, &options)?;
+    diff.warnings.extend(aligned);
+    if keep.flame {
+        attachments.push(difference(&diff, keep_args)?);
+    }
+    if keep.profiles {
+        attach_profiles(&sides, args, &mut attachments)?;
+    }
+    gathered.attachments.extend(attachments);
+    chosen(args, gathered);
+    gathered.function = log::headline_of(&diff, bottleneck).map(|row| texts::kept(&row.identity.name, keep_args));
+    let options = GatherOptions { bottleneck, keep_args, label: &|_| (None, None) };
+    let found = log::profiles(&diff, &options);
+    let metrics = std::mem::take(&mut gathered.evidence.metrics);
+    gathered.evidence = Evidence { metrics: metrics.into_iter().chain(found.metrics.clone()).collect(), ..found };
+    Ok(())
+}
+
+/// Options that change what comes out.
+fn chosen(args: &EvidenceArgs, gathered: &mut Gathered) {
+    let filter = format!("{:?}", args.filter);
+    if filter != format!("{:?}", FilterArgs::default()) {
+        gathered.option("filter", filter);
+    }
+    if !args.read.pid.is_empty() {
+        gathered.option("pid", format!("{:?}", args.read.pid));
+    }
+    if let Some([before, after]) = args.per_op {
+        gathered.option("per-op", format!("{before},{after}"));
+    }
+    if let Some(threshold) = args.threshold {
+        gathered.option("threshold", threshold.to_string());
+    }
+    if args.by == By::Total {
+        gathered.option("by", "total");
+    }
+}
+
+/// Text that is kept, without home folders unless they are to be kept.
+fn shared(bytes: Vec<u8>, keep_args: bool) -> Vec<u8> {
+    match String::from_utf8(bytes) {
+        Ok(text) if !keep_args => texts::tidy(&text).into_bytes(),
+        Ok(text) => text.into_bytes(),
+        Err(error) => error.into_bytes(),
+    }
+}
+
+fn flame_graph(
+    profile: &Profile,
+    value: usize,
+    side: &str,
+    filter: &FilterArgs,
+    keep_args: bool,
+) -> anyhow::Result<NewAttachment> {
+    let options =
+        SaveOptions { value, merge_by: filter.merge_by.map(open::merge_choice), ..SaveOptions::plain(profile, side) };
+    let mut svg = Vec::new();
+    flame::draw(profile, &options, &mut svg)
+        .with_context(|| format!("cannot draw the flame graph {side} the change"))?;
+    Ok(NewAttachment {
+        role: format!("flame graph {side}"),
+        name: format!("{side}.svg"),
+        content: Content::Bytes(shared(svg, keep_args)),
+    })
+}
+
+fn difference(diff: &Diff, keep_args: bool) -> anyhow::Result<NewAttachment> {
+    let options = DiffFlameOptions { title: "before → after".to_owned(), ..DiffFlameOptions::default() };
+    let mut svg = Vec::new();
+    burnmark_report::diff_flame(diff, &options, &mut svg)?;
+    Ok(NewAttachment {
+        role: "flame graph of the difference".to_owned(),
+        name: "diff.svg".to_owned(),
+        content: Content::Bytes(shared(svg, keep_args)),
+    })
+}
+
+/// The profiles as pprof, as they were filtered.
+fn attach_profiles(sides: &[Vec<PathBuf>; 2], args: &EvidenceArgs, to: &mut Vec<NewAttachment>) -> anyhow::Result<()> {
+    for (paths, side) in sides.iter().zip(["before", "after"]) {
+        for (index, path) in paths.iter().enumerate() {
+            if output::is_stdout(path) {
+                bail!("a profile from standard input is read once: write it to a file to attach it");
+            }
+            let profile = open::filtered(open::open(path, &args.read)?.profile, &args.filter, &args.read.pid, None)?;
+            let profile =
+                if args.read.recorded.keep_args { profile } else { profile.with_texts(&|text| texts::tidy(text))? };
+            let mut bytes = Vec::new();
+            let options = burnmark_formats::WriteOptions { merge_above: Some(100_000), ..Default::default() };
+            burnmark_formats::write(&profile, burnmark_formats::Format::Pprof, &options, &mut bytes)?;
+            let number = if paths.len() > 1 { format!("-{}", index + 1) } else { String::new() };
+            to.push(NewAttachment {
+                role: format!("profile {side}"),
+                name: format!("{side}{number}.pb.gz"),
+                content: Content::Bytes(bytes),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Sizes of snapshots and what is retained.
+fn heap(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
+    let Some((last_path, earlier_paths)) = args.heap.split_last() else { return Ok(()) };
+    if let Some(iterations) = &args.iterations {
+        if iterations.len() != args.heap.len() {
+            bail!("--iterations needs a number for each of the {} snapshots", args.heap.len());
+        }
+        gathered.option("iterations", format!("{iterations:?}"));
+    }
+    for path in &args.heap {
+        gathered.input("heap", path)?;
+    }
+    let last = snapshots::open(last_path, args.read.max_decompressed, None)?;
+    let size = |path: &Path, bytes: u64| {
+        let written = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        let written =
+            written.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).map(|time| time.as_secs());
+        (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), written, bytes)
+    };
+    let (mut sizes, mut earlier) = (Vec::new(), Vec::new());
+    for path in earlier_paths {
+        let snapshot = snapshots::open(path, args.read.max_decompressed, Some(last.shapes()))?;
+        sizes.push(size(path, snapshot.total_size()));
+        earlier.push(burnmark_heap::census(&snapshot));
+    }
+    sizes.push(size(last_path, last.total_size()));
+    let options = GrowthOptions { iterations: args.iterations.clone(), limit: SUSPECTS };
+    let growth = (!earlier.is_empty()).then(|| burnmark_heap::growth(&earlier, &last, &options));
+    gathered.evidence.heap = Some(log::retained(&sizes, growth.as_ref()));
+    Ok(())
+}
+
+/// Files that somebody attaches.
+pub(crate) fn attach(paths: &[PathBuf], gathered: &mut Gathered) -> anyhow::Result<()> {
+    for path in paths {
+        let cannot = || format!("cannot attach {}", path.display());
+        let (sha256, bytes) = log::hash_file(path).with_context(cannot)?;
+        if bytes > LARGE {
+            let size = bytes >> 20;
+            output::say(&format!(
+                "note: {} has {size} MiB, which every clone of the repository will hold",
+                path.display()
+            ));
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        gathered.option("attach", format!("{name} {sha256}"));
+        gathered.attachments.push(NewAttachment {
+            role: "attached".to_owned(),
+            name,
+            content: Content::File(path.clone()),
+        });
+    }
+    Ok(())
+}

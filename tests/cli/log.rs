@@ -1,0 +1,421 @@
+//! `burnmark log`: the log of optimizations.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{burnmark_in, files, folder};
+
+/// `perf script` text: 1,000 samples over a second, `hot` of every ten in `hot`, the others in `steady`; the program lies
+/// in somebody's home.
+pub(crate) fn perf_script(hot: usize) -> String {
+    let mut text = String::new();
+    for index in 0..1_000 {
+        let leaf = if index * 3 % 10 < hot { "hot" } else { "steady" };
+        let seconds = 100.0 + index as f64 / 1_000.0;
+        text += &format!(
+            "app 7/7 {seconds:.6}: 1000000 cpu-clock: \n\t401000 {leaf}+0x1 (/home/ann/app)\n\t402000 main /home/ann/main.js:7+0x2 (/home/ann/app)\n\n"
+        );
+    }
+    text
+}
+
+pub(crate) fn write(folder: &Path, name: &str, text: &str) {
+    std::fs::write(folder.join(name), text).expect("there is room");
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Both sides of a change that took half of `hot` away.
+fn profiles(folder: &Path) {
+    write(folder, "old.perf", &perf_script(6));
+    write(folder, "new.perf", &perf_script(3));
+}
+
+const ADD: [&str; 10] = [
+    "log",
+    "add",
+    "--bottleneck",
+    "hot in the loop",
+    "--change",
+    "halved it",
+    "--before",
+    "old.perf",
+    "--after",
+    "new.perf",
+];
+
+/// Adds an entry with a figure, and gives its id.
+#[track_caller]
+fn add(folder: &Path, bottleneck: &str, more: &[&str]) -> String {
+    let arguments = ["log", "add", "--bottleneck", bottleneck, "--change", "c", "--metric", "p95_latency_ms=500,50"];
+    let run = burnmark_in(folder, &[&arguments[..], more].concat()).ok();
+    run.stdout.trim().to_owned()
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = folder.join(".burnmark/iterations");
+    files(&entries).iter().map(|name| entries.join(name)).collect()
+}
+
+#[test]
+fn an_entry_is_kept_with_its_evidence_and_once() {
+    let folder = folder();
+    let folder = folder.path();
+    profiles(folder);
+    let first = burnmark_in(folder, &ADD).ok();
+    let id = first.stdout.trim();
+    assert_eq!(id.len(), 26);
+    assert!(first.stderr.contains("3 attachments") && first.stderr.contains("improved"), "{}", first.stderr);
+    let again = burnmark_in(folder, &ADD).ok();
+    assert_eq!((again.stdout.trim(), entries(folder).len()), (id, 1));
+    assert!(again.stderr.contains("already"), "{}", again.stderr);
+    assert_eq!(files(&folder.join(".burnmark")), [".gitattributes", "attachments", "iterations"]);
+
+    let json = burnmark_in(folder, &["log", "show", id, "--json"]).ok().json();
+    assert_eq!(json["schema"], "burnmark.log/1");
+    let entry = &json["entries"][0];
+    assert_eq!(
+        (&entry["number"], &entry["bottleneck"], &entry["verdict"]),
+        (&1.into(), &"hot in the loop".into(), &"improved".into())
+    );
+    let metric = &entry["metrics"][0];
+    assert_eq!(
+        (&metric["name"], &metric["before"], &metric["after"]),
+        (&"share of hot".into(), &60.0.into(), &30.0.into())
+    );
+    assert_eq!((&metric["improvement_pct"], &metric["evidence"]), (&50.0.into(), &"measured".into()));
+    let roles: Vec<&str> = entry["attachments"]
+        .as_array()
+        .expect("attachments")
+        .iter()
+        .map(|a| a["role"].as_str().expect("a role"))
+        .collect();
+    assert_eq!(roles, ["flame graph before", "flame graph after", "flame graph of the difference"]);
+    for attachment in entry["attachments"].as_array().expect("attachments") {
+        let svg = read(&folder.join(".burnmark"), attachment["path"].as_str().expect("a path"));
+        assert!(svg.contains("<svg"));
+    }
+    let list = burnmark_in(folder, &["log", "list"]).ok().stdout;
+    assert!(list.contains("share of hot: 60 %") && list.lines().count() == 2, "{list}");
+    let whole = burnmark_in(folder, &["log", "list", "--json"]).ok().json();
+    assert_eq!(whole["entries"][0], *entry);
+    assert!(burnmark_in(folder, &["log", "list", "--csv"]).ok().stdout.starts_with("#,id,day,bottleneck"));
+    assert!(burnmark_in(folder, &["log", "list", "--md"]).ok().stdout.starts_with("| # | Bottleneck | Change |"));
+}
+
+#[test]
+fn homes_and_arguments_stay_out() {
+    let folder = folder();
+    let folder = folder.path();
+    profiles(folder);
+    burnmark_in(folder, &[&ADD[..], &["--attach-profiles"]].concat()).ok();
+    let everything = |folder: &Path| {
+        let mut all = String::new();
+        for top in ["iterations", "attachments"] {
+            for path in walk(&folder.join(".burnmark").join(top)) {
+                let bytes = std::fs::read(&path).expect("there");
+                let profile = path.to_string_lossy().ends_with(".pb.gz");
+                all += &if profile {
+                    burnmark_in(folder, &["info", path.to_str().expect("a plain path"), "--json"]).ok().stdout
+                        + &burnmark_in(
+                            folder,
+                            &["convert", path.to_str().expect("a plain path"), "-o", "-", "--as", "csv"],
+                        )
+                        .ok()
+                        .stdout
+                } else {
+                    String::from_utf8_lossy(&bytes).into_owned()
+                };
+            }
+        }
+        all
+    };
+    let kept = everything(folder);
+    assert!(kept.contains("~/main.js:7") && !kept.contains("/home/ann"));
+    let other = crate::support::folder();
+    let other = other.path();
+    profiles(other);
+    burnmark_in(other, &[&ADD[..], &["--attach-profiles", "--keep-args"]].concat()).ok();
+    assert!(everything(other).contains("/home/ann/main.js:7"));
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for name in files(folder) {
+        let path = folder.join(name);
+        if path.is_dir() { found.extend(walk(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[test]
+fn the_log_is_rendered_between_marks() {
+    let folder = folder();
+    let folder = folder.path();
+    add(folder, "first", &[]);
+    burnmark_in(folder, &["log", "render", "docs/LOG.md"]).fails(1, &["docs"]);
+    std::fs::create_dir(folder.join("docs")).expect("room");
+    write(
+        folder,
+        "docs/LOG.md",
+        "# Ours\n\nwords above\n\n<!-- burnmark:log -->\nold\n<!-- /burnmark:log -->\n\nwords below\n",
+    );
+    burnmark_in(folder, &["log", "render", "docs/LOG.md", "--check"]).fails(3, &["burnmark log render docs/LOG.md"]);
+    assert!(read(folder, "docs/LOG.md").contains("\nold\n"), "--check changes nothing");
+    burnmark_in(folder, &["log", "render", "docs/LOG.md"]).ok();
+    let text = read(folder, "docs/LOG.md");
+    assert!(text.starts_with("# Ours\n\nwords above\n\n<!-- burnmark:log -->\n"), "{text}");
+    assert!(text.ends_with("<!-- /burnmark:log -->\n\nwords below\n") && !text.contains("old"), "{text}");
+    assert!(text.contains("| 1 | first | c | p95\\_latency\\_ms: 500 ms | 50 ms | 90.0 % |"), "{text}");
+    burnmark_in(folder, &["log", "render", "docs/LOG.md", "--check"]).ok();
+    assert!(burnmark_in(folder, &["log", "render", "docs/LOG.md"]).ok().stderr.contains("up to date"));
+
+    write(folder, "shot.png", "pixels");
+    add(folder, "second", &["--attach", "shot.png"]);
+    burnmark_in(folder, &["log", "render", "docs/LOG.md", "--check"]).fails(3, &["not as"]);
+    burnmark_in(folder, &["log", "render", "docs/LOG.md"]).ok();
+    let text = read(folder, "docs/LOG.md");
+    let link = text.split("(<").nth(1).and_then(|rest| rest.split(">)").next()).expect("a link");
+    assert_eq!(std::fs::read(folder.join("docs").join(link)).expect("it leads there"), b"pixels");
+
+    burnmark_in(folder, &["log", "render", "NEW.md"]).ok();
+    assert!(read(folder, "NEW.md").starts_with("# Optimization log\n\n<!-- burnmark:log -->\n"));
+    write(folder, "half.md", "<!-- burnmark:log -->\n");
+    burnmark_in(folder, &["log", "render", "half.md"]).fails(1, &["half.md", "line 1", "<!-- /burnmark:log -->"]);
+    let printed = burnmark_in(folder, &["log", "render"]).ok().stdout;
+    assert!(printed.starts_with("## Iteration Log\n"), "{printed}");
+}
+
+#[test]
+fn corrections_take_the_place_of_what_they_correct() {
+    let folder = folder();
+    let folder = folder.path();
+    let first = add(folder, "first", &[]);
+    add(folder, "second", &[]);
+    add(folder, "first, corrected", &["--supersedes", &first[..20]]);
+    let json = burnmark_in(folder, &["log", "list", "--json"]).ok().json();
+    let rows: Vec<&str> = json["entries"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| row["bottleneck"].as_str().expect("words"))
+        .collect();
+    assert_eq!(rows, ["first, corrected", "second"]);
+    assert_eq!(json["entries"][0]["replaces"][0], first.as_str());
+    assert!(
+        burnmark_in(folder, &["log", "show", &first]).ok().stdout.contains("bottleneck: first\n"),
+        "it is still there"
+    );
+    let wanted = ["--metric", "x=1,2", "--supersedes", "99"];
+    burnmark_in(folder, &[&["log", "add", "--bottleneck", "b", "--change", "c"][..], &wanted].concat())
+        .fails(1, &["no entry 99", "burnmark log list"]);
+}
+
+#[test]
+fn verify_tells_and_repair_mends() {
+    let folder = folder();
+    let folder = folder.path();
+    write(folder, "a.txt", "evidence");
+    add(folder, "first", &["--attach", "a.txt"]);
+    let whole = burnmark_in(folder, &["log", "verify"]).ok().stdout;
+    assert_eq!(whole, "1 entries, 1 attachments, 0 problems\n");
+    // Killed between an attachment and its entry.
+    std::fs::create_dir(folder.join(".burnmark/attachments/0123456789abcdef")).expect("room");
+    write(folder, ".burnmark/attachments/0123456789abcdef/x.svg", "lost");
+    let run = burnmark_in(folder, &["log", "verify"]);
+    assert_eq!(run.code, 3);
+    assert!(run.stdout.contains("interrupted") && run.stdout.contains("--repair"), "{}", run.stdout);
+    let json = burnmark_in(folder, &["log", "verify", "--json"]);
+    assert_eq!((json.code, json.json()["problems"][0]["mendable"].clone()), (3, true.into()));
+    let run = burnmark_in(folder, &["log", "verify", "--repair"]).ok();
+    assert!(run.stdout.contains("removed attachments/0123456789abcdef/x.svg"), "{}", run.stdout);
+    // Changed by hand.
+    let entry = &entries(folder)[0];
+    let text = std::fs::read_to_string(entry).expect("there");
+    std::fs::write(entry, text.replace("50.0", "5.0")).expect("room");
+    let run = burnmark_in(folder, &["log", "verify"]);
+    assert!(run.code == 3 && run.stdout.contains("changed after it was written"), "{}", run.stdout);
+    // Not to be read any more: its row must not vanish without a word.
+    std::fs::write(entry, &text[..50]).expect("room");
+    burnmark_in(folder, &["log", "render", "LOG.md"]).fails(1, &["is no log entry", "burnmark log verify"]);
+}
+
+#[test]
+fn heap_snapshots_are_evidence_too() {
+    let folder = folder();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/heap/");
+    let snapshots = ["node22-before", "node22"].map(|name| format!("{fixtures}{name}.heapsnapshot.zst"));
+    let arguments = ["log", "add", "--bottleneck", "heap grows", "--change", "none yet", "--heap"];
+    burnmark_in(folder.path(), &[&arguments[..], &snapshots.each_ref().map(String::as_str)].concat()).ok();
+    let shown = burnmark_in(folder.path(), &["log", "show"]).ok().stdout;
+    assert!(shown.contains("| Snapshot | Time | Heap Size | Delta |") && shown.contains("KiB"), "{shown}");
+}
+
+#[test]
+fn mistakes_are_answered_with_what_to_do() {
+    let folder = folder();
+    let folder = folder.path();
+    burnmark_in(folder, &["log", "list"]).fails(1, &["no log here", "burnmark log add"]);
+    burnmark_in(folder, &["log", "add", "--bottleneck", "b", "--change", "c"]).fails(1, &["no evidence", "--before"]);
+    burnmark_in(folder, &["log", "add", "--bottleneck", "b"]).fails(2, &["--change"]);
+    burnmark_in(folder, &["log", "add", "--bottleneck", " ", "--change", "c", "--metric", "x=1,2"])
+        .fails(1, &["words"]);
+    let some = ["log", "add", "--bottleneck", "b", "--change", "c", "--metric", "x=1,2"];
+    burnmark_in(folder, &[&some[..], &["--attach", "none.png"]].concat()).fails(1, &["none.png"]);
+    burnmark_in(folder, &[&some[..], &["--base", "main"]].concat()).fails(1, &["full hash"]);
+    burnmark_in(folder, &[&some[..], &["--before", "a.perf"]].concat()).fails(2, &["--after"]);
+    burnmark_in(folder, &["log", "add", "--bottleneck", "b", "--change", "c", "--metric", "x=1"])
+        .fails(2, &["two numbers"]);
+    assert!(!folder.join(".burnmark").exists(), "nothing is left of what failed");
+    std::fs::create_dir_all(folder.join(".burnmark")).expect("room");
+    std::fs::create_dir(folder.join("elsewhere")).expect("room");
+    std::os::unix::fs::symlink(folder.join("elsewhere"), folder.join(".burnmark/attachments")).expect("a link");
+    write(folder, "a.txt", "x");
+    burnmark_in(folder, &[&some[..], &["--attach", "a.txt"]].concat()).fails(1, &["refused", "link"]);
+    assert!(files(&folder.join("elsewhere")).is_empty());
+}
+
+/// Git, with nothing of the machine's or the user's configuration.
+#[track_caller]
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .args([
+            "-c",
+            "user.name=n",
+            "-c",
+            "user.email=n@example.com",
+            "-c",
+            "init.defaultBranch=main",
+            "-c",
+            "protocol.file.allow=always",
+        ])
+        .args(arguments)
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .output()
+        .expect("git starts");
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn repository(folder: &Path) {
+    git(folder, &["init", "-q"]);
+    write(folder, "code.c", "int main;\n");
+    git(folder, &["add", "."]);
+    git(folder, &["commit", "-qm", "start"]);
+}
+
+#[test]
+fn two_branches_that_both_add_merge_without_conflict() {
+    let folder = folder();
+    let folder = folder.path();
+    repository(folder);
+    write(folder, "same.txt", "the same evidence on both");
+    let commit = |message: &str| {
+        git(folder, &["add", ".burnmark"]);
+        git(folder, &["commit", "-qm", message]);
+    };
+    add(folder, "before both", &[]);
+    commit("an entry");
+    git(folder, &["checkout", "-qb", "other"]);
+    add(folder, "on the other", &["--attach", "same.txt"]);
+    add(folder, "on both", &[]);
+    commit("other entries");
+    git(folder, &["checkout", "-q", "main"]);
+    add(folder, "on main", &["--attach", "same.txt"]);
+    add(folder, "on both", &[]);
+    commit("entries of main");
+    git(folder, &["merge", "-q", "--no-edit", "other"]);
+    let json = burnmark_in(folder, &["log", "list", "--json"]).ok().json();
+    let mut rows: Vec<&str> = json["entries"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| row["bottleneck"].as_str().expect("words"))
+        .collect();
+    assert_eq!(rows[0], "before both");
+    rows.sort_unstable();
+    assert_eq!(rows, ["before both", "on both", "on main", "on the other"], "what both added is one row");
+    burnmark_in(folder, &["log", "verify"]).ok();
+    assert_eq!(git(folder, &["status", "--porcelain", "--untracked-files=no"]), "");
+}
+
+#[test]
+fn git_facts_are_those_of_the_checkout() {
+    let folder = folder();
+    let top = folder.path().join("repository");
+    std::fs::create_dir(&top).expect("room");
+    repository(&top);
+    let head = git(&top, &["rev-parse", "HEAD"]);
+    let facts = |folder: &Path| {
+        add(folder, "b", &[]);
+        burnmark_in(folder, &["log", "show", "last", "--json"]).ok().json()["entries"][0]["git"].clone()
+    };
+    // From a folder below: the log is at the top.
+    std::fs::create_dir(top.join("src")).expect("room");
+    let found = facts(&top.join("src"));
+    assert!(top.join(".burnmark").is_dir() && !top.join("src/.burnmark").exists());
+    assert_eq!(
+        (&found["head"], &found["branch"], &found["dirty"]),
+        (&head.as_str().into(), &"main".into(), &false.into())
+    );
+
+    // Changes, and a commit's name.
+    write(&top, "code.c", "int main, changed;\n");
+    let id = add(&top, "with changes", &["--base", "main"]);
+    let found = burnmark_in(&top, &["log", "show", &id, "--json"]).ok().json()["entries"][0]["git"].clone();
+    assert_eq!((&found["dirty"], &found["base"]), (&true.into(), &head.as_str().into()));
+    git(&top, &["checkout", "-q", "code.c"]);
+
+    // References in one file, a worktree, whose .git is a file.
+    git(&top, &["pack-refs", "--all"]);
+    git(&top, &["worktree", "add", "-q", "-b", "side", "../side"]);
+    let side = folder.path().join("side");
+    let found = facts(&side);
+    assert!(side.join(".git").is_file() && side.join(".burnmark").is_dir());
+    assert_eq!((&found["head"], &found["branch"]), (&head.as_str().into(), &"side".into()));
+
+    // As CI checks out: one commit, detached.
+    let url = format!("file://{}", top.display());
+    git(folder.path(), &["clone", "-q", "--depth", "1", &url, "ci"]);
+    let ci = folder.path().join("ci");
+    git(&ci, &["checkout", "-q", "--detach"]);
+    let found = facts(&ci);
+    assert_eq!((&found["head"], found.get("branch")), (&head.as_str().into(), None));
+
+    // A bare repository has no files that could differ.
+    git(folder.path(), &["clone", "-q", "--bare", &url, "bare.git"]);
+    let bare = folder.path().join("bare.git");
+    let found = facts(&bare);
+    assert_eq!((&found["head"], found.get("dirty")), (&head.as_str().into(), None));
+}
+
+#[test]
+fn without_git_nothing_is_said_of_commits() {
+    let folder = folder();
+    let run = Command::new(crate::support::program())
+        .args(["log", "add", "--bottleneck", "b", "--change", "c", "--metric", "x=2,1"])
+        .current_dir(folder.path())
+        .env("PATH", "/nonexistent")
+        .output()
+        .expect("burnmark starts");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let json = burnmark_in(folder.path(), &["log", "show", "--json"]).ok().json();
+    assert_eq!(json["entries"][0].get("git"), None);
+    // In a repository, but without the program: what git's files say.
+    repository(folder.path());
+    let head = git(folder.path(), &["rev-parse", "HEAD"]);
+    let run = Command::new(crate::support::program())
+        .args(["log", "add", "--bottleneck", "b2", "--change", "c", "--metric", "x=2,1"])
+        .current_dir(folder.path())
+        .env("PATH", "/nonexistent")
+        .output()
+        .expect("burnmark starts");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let json = burnmark_in(folder.path(), &["log", "show", "--json"]).ok().json();
+    let found = &json["entries"][0]["git"];
+    assert_eq!((&found["head"], found.get("dirty")), (&head.as_str().into(), None));
+}
