@@ -6,10 +6,10 @@ use anyhow::{Context, bail};
 use burnmark_analysis::RankBy;
 use burnmark_analysis::diff::{Diff, DiffOptions, align_roots};
 use burnmark_heap::GrowthOptions;
-use burnmark_journal::Metric;
 use burnmark_journal::log::{
     self, Content, Evidence, Finding, GatherOptions, InputFile, Known, NewAttachment, Opportunity, texts,
 };
+use burnmark_journal::{Metric, metrics};
 use burnmark_model::Profile;
 use burnmark_report::DiffFlameOptions;
 
@@ -78,14 +78,19 @@ pub(crate) fn unix_ms() -> u64 {
 /// Reads everything that the arguments name.
 pub(crate) fn gather(args: &EvidenceArgs, bottleneck: &str, keep: Keep) -> anyhow::Result<Gathered> {
     let mut gathered = Gathered::default();
-    let nothing = args.before.is_empty() && args.metric.is_empty() && args.projected.is_empty() && args.heap.is_empty();
-    if nothing {
-        bail!("there is no evidence: give profiles (--before, --after), figures (--metric) or --heap snapshots");
+    let figures = args.metrics.len() + args.metric.len() + args.projected.len();
+    if args.before.is_empty() && figures == 0 && args.heap.is_empty() {
+        bail!(
+            "there is no evidence: give profiles (--before, --after), results of load tests (--metrics), figures \
+             (--metric) or heap snapshots (--heap)"
+        );
     }
     for figures in &args.metric {
         gathered.evidence.metrics.extend(figure(figures, Known::Measured));
         gathered.option("metric", &figures.text);
     }
+    results(args, &mut gathered)?;
+    in_row(&mut gathered.evidence.metrics, args.row.as_deref(), bottleneck)?;
     if !args.before.is_empty() {
         profiles(args, bottleneck, keep, &mut gathered)?;
     }
@@ -103,21 +108,52 @@ pub(crate) fn gather(args: &EvidenceArgs, bottleneck: &str, keep: Keep) -> anyho
 
 /// A figure from the command line.
 fn figure(figures: &Figures, known: Known) -> Vec<log::MetricChange> {
-    let one = |value: f64| {
-        vec![Metric {
-            name: figures.name.clone(),
-            unit: figures.unit.clone(),
-            direction: figures.direction,
-            value,
-            n: None,
-            p50: None,
-            p95: None,
-            p99: None,
-        }]
-    };
+    let one = |value: f64| vec![Metric::new(figures.name.clone(), &figures.unit, figures.direction, value)];
     let [before, after] = figures.values.map(|value| vec![one(value)]);
     let changes = log::metrics(&before, &after).into_iter();
     changes.map(|change| log::MetricChange { evidence: known, n: [0, 0], ..change }).collect()
+}
+
+/// Results of load tests and benchmarks, of one run or several a side.
+fn results(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
+    let mut sides = [Vec::new(), Vec::new()];
+    for pair in &args.metrics {
+        for ((path, side), name) in pair.iter().zip(&mut sides).zip(["before", "after"]) {
+            gathered.input(&format!("metrics {name}"), path)?;
+            let cannot = || format!("cannot read {}", path.display());
+            let file = std::fs::File::open(path).with_context(cannot)?;
+            let measured = metrics::read(std::io::BufReader::new(file)).with_context(cannot)?;
+            output::print_warnings(&path.display().to_string(), &measured.warnings);
+            for note in measured.notes {
+                let note = texts::kept(&format!("{}: {note}", measured.source.name()), false);
+                if !gathered.evidence.notes.contains(&note) {
+                    gathered.evidence.notes.push(note);
+                }
+            }
+            side.push(measured.metrics);
+        }
+    }
+    let [before, after] = sides;
+    gathered.evidence.metrics.extend(log::metrics(&before, &after));
+    Ok(())
+}
+
+/// Puts the figure first that stands in the log's row: the one that is asked for, that the words name, a 95th percentile
+/// of latency, or what is first already.
+fn in_row(metrics: &mut Vec<log::MetricChange>, wanted: Option<&str>, bottleneck: &str) -> anyhow::Result<()> {
+    let position = |test: &dyn Fn(&str) -> bool| metrics.iter().position(|metric| test(&metric.name));
+    let found = match wanted {
+        Some(wanted) => Some(position(&|name| name == wanted).with_context(|| {
+            let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+            format!("--row {wanted}: there is no such metric; there are: {}", names.join(", "))
+        })?),
+        None => position(&|name| bottleneck.contains(name))
+            .or_else(|| position(&|name| name.starts_with("p95") && name.contains("latency"))),
+    };
+    if let Some(found) = found {
+        metrics[..=found].rotate_right(1);
+    }
+    Ok(())
 }
 
 /// What people say.
@@ -196,8 +232,10 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Ga
     gathered.function = log::headline_of(&diff, bottleneck).map(|row| texts::kept(&row.identity.name, keep_args));
     let options = GatherOptions { bottleneck, keep_args, label: &|_| (None, None) };
     let found = log::profiles(&diff, &options);
-    let metrics = std::mem::take(&mut gathered.evidence.metrics);
-    gathered.evidence = Evidence { metrics: metrics.into_iter().chain(found.metrics.clone()).collect(), ..found };
+    let earlier = std::mem::take(&mut gathered.evidence);
+    let metrics = earlier.metrics.into_iter().chain(found.metrics.clone()).collect();
+    let notes = earlier.notes.into_iter().chain(found.notes.clone()).collect();
+    gathered.evidence = Evidence { metrics, notes, ..found };
     Ok(())
 }
 

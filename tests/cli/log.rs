@@ -419,3 +419,41 @@ fn without_git_nothing_is_said_of_commits() {
     let found = &json["entries"][0]["git"];
     assert_eq!((&found["head"], found.get("dirty")), (&head.as_str().into(), None));
 }
+
+#[test]
+fn results_of_load_tests_make_the_row() {
+    let folder = folder();
+    let folder = folder.path();
+    // As hyperfine --export-json writes it.
+    let results = |mean: f64| {
+        let times = [mean * 0.99, mean, mean * 1.01].map(|time| time.to_string()).join(", ");
+        format!(
+            r#"{{"results": [{{"command": "./app", "mean": {mean}, "stddev": 0.01, "median": {mean}, "user": 0.1, "system": 0.1, "min": {mean}, "max": {mean}, "times": [{times}]}}]}}"#
+        )
+    };
+    for run in 0..4 {
+        write(folder, &format!("old{run}.json"), &results(1.5 + f64::from(run) / 100.0));
+        write(folder, &format!("new{run}.json"), &results(0.75 + f64::from(run) / 100.0));
+    }
+    let words = ["log", "add", "--bottleneck", "start", "--change", "less of it"];
+    let one = [&words[..], &["--metrics", "old0.json,new0.json"]].concat();
+    let id = burnmark_in(folder, &one).ok().stdout;
+    let shown = burnmark_in(folder, &["log", "show", id.trim(), "--json"]).ok().json();
+    let metric = &shown["entries"][0]["metrics"][0];
+    assert_eq!(
+        (&metric["before"], &metric["after"], &metric["verdict"]),
+        (&1500.0.into(), &750.0.into(), &"not_tested".into())
+    );
+    assert_eq!(shown["entries"][0]["inputs"][1]["role"], "metrics after");
+    let pairs: Vec<String> = (0..4).map(|run| format!("old{run}.json,new{run}.json")).collect();
+    let several: Vec<&str> = pairs.iter().flat_map(|pair| ["--metrics", pair]).collect();
+    let row = ["--row", "mean_time_ms"];
+    let id = burnmark_in(folder, &[&words[..], &several, &row].concat()).ok().stdout;
+    let shown = burnmark_in(folder, &["log", "show", id.trim(), "--json"]).ok().json();
+    let metric = &shown["entries"][0]["metrics"][0];
+    assert_eq!((&metric["verdict"], &metric["n"]), (&"improved".into(), &serde_json::json!([4, 4])));
+    assert_eq!(shown["entries"][0]["verdict"], "improved");
+    burnmark_in(folder, &[&one[..], &["--row", "p42"]].concat()).fails(1, &["p42", "mean_time_ms"]);
+    burnmark_in(folder, &[&words[..], &["--metrics", "old0.json"]].concat()).fails(2, &["before.json,after.json"]);
+    burnmark_in(folder, &[&words[..], &["--metrics", "old0.json,none.json"]].concat()).fails(1, &["none.json"]);
+}

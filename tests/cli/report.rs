@@ -63,5 +63,4 @@ fn a_comment_has_room_for_every_section() {
     let headings =
         |text: &str| text.lines().filter(|line| line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(headings(&small), headings(&whole));
-    assert!(small.len() < whole.len());
 }

@@ -105,6 +105,16 @@ pub(crate) struct EvidenceArgs {
     #[arg(long, value_name = "RUNS", num_args = 1.., requires = "before")]
     pub(crate) after: Vec<String>,
 
+    /// Results of a load test or benchmark before and after the change: k6, artillery, locust, autocannon, hyperfine, oha,
+    /// criterion, memory over time. Several pairs are several runs: from four on they are tested
+    #[arg(long, value_name = "BEFORE,AFTER", value_parser = pair)]
+    pub(crate) metrics: Vec<[PathBuf; 2]>,
+
+    /// The metric that stands in the log's row [default: one that --bottleneck names, the 95th percentile of latency, or
+    /// the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) row: Option<String>,
+
     /// A figure that was measured before and after, such as p95_latency_ms=500,50; the unit is the name's end. More is
     /// better of rates and throughputs, less of all else; :higher or :lower behind it says otherwise
     #[arg(long, value_name = "NAME=BEFORE,AFTER", value_parser = figures)]
@@ -295,6 +305,16 @@ pub(crate) struct ReportArgs {
 
     #[command(flatten)]
     pub(crate) fit: FitArgs,
+}
+
+/// Two files.
+fn pair(text: &str) -> Result<[PathBuf; 2], String> {
+    match text.split_once(',') {
+        Some((before, after)) if !before.is_empty() && !after.is_empty() && !after.contains(',') => {
+            Ok([before.into(), after.into()])
+        }
+        _ => Err("two files, such as before.json,after.json".to_owned()),
+    }
 }
 
 /// `NAME=BEFORE,AFTER`, with `:higher` or `:lower` behind it.

@@ -27,18 +27,7 @@ fn with_file(bottleneck: &str, name: &str, bytes: &[u8]) -> Draft {
 
 /// Everything that an entry can hold.
 fn full() -> Draft {
-    let metric = |value: f64| {
-        vec![Metric {
-            name: "p95_ms".into(),
-            unit: "ms".into(),
-            direction: Direction::Lower,
-            value,
-            n: None,
-            p50: None,
-            p95: None,
-            p99: None,
-        }]
-    };
+    let metric = |value: f64| vec![Metric::new("p95_ms", "ms", Direction::Lower, value)];
     let before: Vec<Vec<Metric>> = [500.0, 510.0, 490.0, 505.0].map(metric).to_vec();
     let after: Vec<Vec<Metric>> = [50.0, 51.0, 49.0, 50.5].map(metric).to_vec();
     let consumer = Consumer {
@@ -330,18 +319,7 @@ fn a_log_that_is_not_there_has_no_entries() {
 
 #[test]
 fn figures_of_one_side_are_not_zero() {
-    let one = |value| {
-        vec![vec![Metric {
-            name: "x".into(),
-            unit: String::new(),
-            direction: Direction::Lower,
-            value,
-            n: None,
-            p50: None,
-            p95: None,
-            p99: None,
-        }]]
-    };
+    let one = |value| vec![vec![Metric::new("x", "", Direction::Lower, value)]];
     let changes = metrics(&one(5.0), &[]);
     assert_eq!((changes[0].before, changes[0].after, changes[0].improvement_pct), (Some(5.0), None, None));
     assert_eq!(metrics(&one(0.0), &one(5.0))[0].improvement_pct, None);
@@ -351,18 +329,7 @@ fn figures_of_one_side_are_not_zero() {
 
 #[test]
 fn a_verdict_does_not_hide_a_figure_that_went_the_other_way() {
-    let one = |value| {
-        vec![vec![Metric {
-            name: "x".into(),
-            unit: String::new(),
-            direction: Direction::Lower,
-            value,
-            n: None,
-            p50: None,
-            p95: None,
-            p99: None,
-        }]]
-    };
+    let one = |value| vec![vec![Metric::new("x", "", Direction::Lower, value)]];
     let tested = MetricChange { verdict: Verdict::Improved, ..metrics(&one(2.0), &one(1.0)).remove(0) };
     for (after, verdict) in [(1.0, Verdict::Improved), (3.0, Verdict::Inconclusive)] {
         let mut evidence = Evidence {

@@ -72,7 +72,7 @@ fn terminal(rows: &[Row<'_>], columns: usize, colours: bool) -> String {
     };
     let mut widths: Vec<usize> = (0..COLUMNS.len()).map(widest).collect();
     while widths.iter().sum::<usize>() + GAP * (COLUMNS.len() - 1) > columns {
-        let words = [3, 4, 5, 7].into_iter().filter(|column| widths[*column] > LEAST);
+        let words = [3, 4, 5, 6, 7].into_iter().filter(|column| widths[*column] > LEAST);
         let Some(longest) = words.max_by_key(|column| widths[*column]) else { break };
         widths[longest] -= 1;
     }
