@@ -17,10 +17,13 @@ pub enum Format {
     Pprof,
     /// V8's CPU profile: Node's `--cpu-prof`, Chrome DevTools.
     Cpuprofile,
+    /// V8's sampling heap profile: Node's `--heap-prof`, Chrome DevTools.
+    Heapprofile,
 }
 
 /// All formats, in the order in which they are tried: those with the most telling contents first.
-pub const FORMATS: &[Format] = &[Format::Pprof, Format::Cpuprofile, Format::PerfScript, Format::Folded];
+pub const FORMATS: &[Format] =
+    &[Format::Pprof, Format::Cpuprofile, Format::Heapprofile, Format::PerfScript, Format::Folded];
 
 /// What the table of formats holds of each. A format is one entry here, and one arm in `read` and `write`.
 struct Entry {
@@ -45,6 +48,12 @@ impl Format {
             Self::Cpuprofile => {
                 Entry { name: "cpuprofile", extensions: &["cpuprofile"], sniff: cpuprofile::sniff, can_write: false }
             }
+            Self::Heapprofile => Entry {
+                name: "heapprofile",
+                extensions: &["heapprofile"],
+                sniff: cpuprofile::sniff_heap,
+                can_write: false,
+            },
         }
     }
 
@@ -167,7 +176,6 @@ fn foreign_by_text(prefix: &[u8]) -> Option<Error> {
             "a Chrome trace",
             "save the CPU profile (.cpuprofile) from the Performance panel's JavaScript Profiler instead",
         ),
-        (&["\"selfSize\"", "\"callFrame\""], "a V8 sampling heap profile", "open it in Chrome DevTools"),
         (&["<svg"], "an SVG picture", "name the profile it was drawn from"),
         (&["<html"], "a web page", "name the profile it was made from"),
         (&["<!DOCTYPE html"], "a web page", "name the profile it was made from"),

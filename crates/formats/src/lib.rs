@@ -99,6 +99,7 @@ pub fn read(input: Input, options: &ReadOptions) -> Result<(Format, Parsed), Err
         Format::Folded => folded::read(opened.input, options)?,
         Format::Pprof => pprof::read(opened.input, options)?,
         Format::Cpuprofile => cpuprofile::read(opened.input, options)?,
+        Format::Heapprofile => cpuprofile::read_heap(opened.input, options)?,
     };
     Ok((format, parsed))
 }
@@ -111,6 +112,6 @@ pub fn write(profile: &Profile, format: Format, options: &WriteOptions, out: &mu
     match format {
         Format::Folded => folded::write(profile, options, out),
         Format::Pprof => pprof::write(profile, options, out),
-        Format::PerfScript | Format::Cpuprofile => Err(Error::CannotWrite { format }),
+        Format::PerfScript | Format::Cpuprofile | Format::Heapprofile => Err(Error::CannotWrite { format }),
     }
 }

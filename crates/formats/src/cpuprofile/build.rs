@@ -43,6 +43,52 @@ pub(super) fn build(mut raw: Raw, mut budget: Budget) -> Result<Parsed, Error> {
     Ok(Parsed { profile: builder.profile, warnings: builder.raw.warnings.into_vec() })
 }
 
+/// Makes the profile of a heap profile: a sample per node that allocated.
+pub(super) fn build_heap(mut raw: Raw, mut budget: Budget) -> Result<Parsed, Error> {
+    let allocated = raw.allocated.take();
+    let strings = std::mem::take(&mut raw.profile.strings);
+    let meta = std::mem::take(&mut raw.profile.meta);
+    let bytes = ValueType::new("inuse_space", "bytes");
+    let value_types = match &allocated {
+        Some(_) => vec![ValueType::samples(), bytes],
+        None => vec![bytes],
+    };
+    budget.take(48 * raw.nodes.len() as u64, 0)?;
+    let mut objects = vec![0_i64; raw.nodes.len()];
+    // V8 writes samples of nodes that it has dropped, too.
+    let mut dropped = 0;
+    for id in allocated.iter().flatten() {
+        match raw.ids.get(*id) {
+            Some(node) => objects[node as usize] += 1,
+            None => dropped += 1,
+        }
+    }
+    let mut builder = Builder::new(raw, Profile { meta, strings, ..Profile::new(value_types) });
+    for (index, count) in objects.into_iter().enumerate() {
+        let node = &mut builder.raw.nodes[index];
+        if node.size < 0 {
+            let position = Some(Position::Byte(node.position));
+            builder.raw.warnings.add("a node has a size below zero: it counts for nothing", position);
+            node.size = 0;
+        }
+        let size = node.size;
+        if size == 0 && count == 0 {
+            continue;
+        }
+        let (_, stack) = builder.place(index as u32);
+        let values = if allocated.is_some() { vec![count, size] } else { vec![size] };
+        let sample = Sample { stack, thread: None, time_ns: None, labels: None };
+        let pushed = builder.profile.samples.push(sample, &values);
+        pushed.map_err(|overflow| Error::overflow(&builder.profile.value_types, overflow))?;
+    }
+    if dropped > 0 {
+        let pushed = builder.profile.samples.push(Sample::default(), &[dropped, 0]);
+        pushed.map_err(|overflow| Error::overflow(&builder.profile.value_types, overflow))?;
+    }
+    builder.profile.default_value = builder.profile.value_types.len() - 1;
+    Ok(Parsed { profile: builder.profile, warnings: builder.raw.warnings.into_vec() })
+}
+
 /// Finds every node's parent.
 fn link(raw: &mut Raw) -> Result<(), Error> {
     let mut link = |child: u32, parent: u32| {

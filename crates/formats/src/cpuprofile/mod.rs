@@ -10,11 +10,16 @@
 //! - A function is its name, script, line and column; the script is both its file and its module. `positionTicks` say at
 //!   which lines a function was when it was sampled, though not in which sample: its samples take those lines in turn, so
 //!   that sums over lines are right.
+//! - Heap profiles of V8's sampling allocator (`node --heap-prof`, DevTools' allocation sampling) have the same tree of
+//!   functions, with the bytes that are still in use (`inuse_space/bytes`), and in `samples` the objects that were
+//!   sampled: they are `samples/count`. V8 has scaled the bytes up to all objects, but says of none how many it stands for.
 //! - Lines count from 0 in `callFrame`s, and from 1 in nodes without one, unless the root's is -1.
 
 mod build;
 mod parse;
 
+#[cfg(test)]
+mod heap_tests;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +55,26 @@ pub(crate) fn sniff(prefix: &[u8]) -> Result<(), String> {
 /// Reads a CPU profile.
 pub(crate) fn read(input: Input, options: &ReadOptions) -> Result<Parsed, Error> {
     let mut budget = Budget::new(Format::Cpuprofile, options.max_decompressed);
-    let raw = parse::parse(input.into_reader(options), &mut budget)?;
+    let raw = parse::parse(input.into_reader(options), Format::Cpuprofile, &mut budget)?;
     build::build(raw, budget)
+}
+
+/// Whether the (decompressed) input may be a heap profile, and if not, why.
+pub(crate) fn sniff_heap(prefix: &[u8]) -> Result<(), String> {
+    let start = prefix.iter().position(|byte| !byte.is_ascii_whitespace());
+    if start.map(|start| prefix[start]) != Some(b'{') {
+        return Err("it is not a JSON object".into());
+    }
+    let text = String::from_utf8_lossy(prefix);
+    if text.contains("\"selfSize\"") && text.contains("\"callFrame\"") {
+        return Ok(());
+    }
+    Err("it has no `head` of nodes with a `callFrame` and a `selfSize`".into())
+}
+
+/// Reads a heap profile.
+pub(crate) fn read_heap(input: Input, options: &ReadOptions) -> Result<Parsed, Error> {
+    let mut budget = Budget::new(Format::Heapprofile, options.max_decompressed);
+    let raw = parse::parse(input.into_reader(options), Format::Heapprofile, &mut budget)?;
+    build::build_heap(raw, budget)
 }

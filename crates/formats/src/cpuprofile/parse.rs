@@ -23,6 +23,8 @@ pub(super) struct Node {
     /// Whether the node has its function in a `callFrame`.
     pub(super) has_call_frame: bool,
     pub(super) hits: i64,
+    /// Bytes allocated here, of heap profiles.
+    pub(super) size: i64,
     /// `positionTicks`, in [`Raw::ticks`].
     pub(super) ticks: Range<usize>,
     /// Index of the caller's node.
@@ -86,6 +88,8 @@ pub(super) struct Raw {
     pub(super) deltas: Option<Vec<i64>>,
     /// Microseconds.
     pub(super) timestamps: Option<Vec<i64>>,
+    /// Of heap profiles: the node of each object that was sampled.
+    pub(super) allocated: Option<Vec<i64>>,
     /// Whether the nodes came as one nested `head`: start and end are in seconds then.
     pub(super) is_nested: bool,
     pub(super) thread_name: Option<String>,
@@ -117,6 +121,7 @@ enum NodeKey {
     Line,
     Column,
     Hits,
+    Size,
     Children,
     Parent,
     Ticks,
@@ -128,12 +133,15 @@ struct Parser<'b, R> {
     raw: Raw,
     /// The script of the node before: neighbours mostly share it.
     url: Option<StringId>,
+    /// Whether it is a heap profile, whose samples are objects.
+    is_heap: bool,
     budget: &'b mut Budget,
 }
 
 /// Reads a whole file.
-pub(super) fn parse(input: impl Read, budget: &mut Budget) -> Result<Raw, Error> {
-    let mut parser = Parser { json: Json::new(input, Format::Cpuprofile), raw: Raw::default(), url: None, budget };
+pub(super) fn parse(input: impl Read, format: Format, budget: &mut Budget) -> Result<Raw, Error> {
+    let is_heap = format == Format::Heapprofile;
+    let mut parser = Parser { json: Json::new(input, format), raw: Raw::default(), url: None, is_heap, budget };
     parser.document()?;
     parser.json.end()?;
     let Parser { json, mut raw, .. } = parser;
@@ -159,6 +167,10 @@ impl<R: Read> Parser<'_, R> {
                 (Key::Head, Next::Object) => self.head()?,
                 (Key::Start, Next::Number) => self.raw.start = Some(self.json.float()?),
                 (Key::End, Next::Number) => self.raw.end = Some(self.json.float()?),
+                (Key::Samples, Next::Array) if self.is_heap => {
+                    self.raw.samples_position = self.json.position();
+                    self.raw.allocated = Some(self.allocations()?);
+                }
                 (Key::Samples, Next::Array) => {
                     self.raw.samples_position = self.json.position();
                     self.raw.samples = self.numbers()?;
@@ -193,6 +205,23 @@ impl<R: Read> Parser<'_, R> {
             self.budget.take(32, self.json.position())?;
         }
         Ok(numbers)
+    }
+
+    /// The nodes of sampled objects.
+    fn allocations(&mut self) -> Result<Vec<i64>, Error> {
+        let mut nodes = Vec::new();
+        let mut items = self.json.array()?;
+        while self.json.item(&mut items)? {
+            self.budget.take(8, self.json.position())?;
+            let mut members = self.json.object()?;
+            while let Some(is_node) = self.json.key(&mut members, |key| key == "nodeId")? {
+                match (is_node, self.json.next()?) {
+                    (true, Next::Number) => nodes.push(self.json.integer()?),
+                    _ => self.json.skip()?,
+                }
+            }
+        }
+        Ok(nodes)
     }
 
     /// The flat list of nodes.
@@ -265,6 +294,7 @@ impl<R: Read> Parser<'_, R> {
             column: -1,
             has_call_frame: false,
             hits: 0,
+            size: 0,
             ticks: 0..0,
             parent,
         });
@@ -288,6 +318,7 @@ impl<R: Read> Parser<'_, R> {
                 self.raw.parents.push((index, parent));
             }
             (NodeKey::Hits, Next::Number) => self.raw.nodes[index as usize].hits = self.json.integer()?,
+            (NodeKey::Size, Next::Number) => self.raw.nodes[index as usize].size = self.json.integer()?,
             (NodeKey::CallFrame, Next::Object) => {
                 self.raw.nodes[index as usize].has_call_frame = true;
                 let mut members = self.json.object()?;
@@ -384,6 +415,7 @@ fn node_key(key: &str) -> NodeKey {
         "lineNumber" => NodeKey::Line,
         "columnNumber" => NodeKey::Column,
         "hitCount" => NodeKey::Hits,
+        "selfSize" => NodeKey::Size,
         "children" => NodeKey::Children,
         "parent" => NodeKey::Parent,
         "positionTicks" => NodeKey::Ticks,
