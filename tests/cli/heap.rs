@@ -68,3 +68,61 @@ fn the_dominator_tree_is_a_flame_graph() {
     let table = burnmark_in(folder.path(), &["heap", &snapshot]).ok().stdout;
     assert!(table.contains("Detached DOM") && table.contains("Detached <li>"), "{table}");
 }
+
+#[test]
+fn an_object_is_shown_with_what_it_refers_to() {
+    let folder = folder();
+    let snapshot = fixture("node22.heapsnapshot.zst");
+    let json = burnmark_in(folder.path(), &["heap", &snapshot, "--json"]).ok().json();
+    let id = json["biggest"][0]["id"].to_string();
+    let object = burnmark_in(folder.path(), &["heap", &snapshot, "--id", &id, "--json"]).ok().json();
+    let edges = object["objects"][0]["edges"].as_array().expect("edges");
+    assert!(!edges.is_empty() && edges.iter().all(|edge| edge["to"].is_u64() && edge["name"].is_string()), "{edges:?}");
+    let table = burnmark_in(folder.path(), &["heap", &snapshot, "--id", &id, "--limit", "1"]).ok().stdout;
+    assert!(table.contains("Refers to") && table.contains(&format!("@{}", edges[0]["to"])), "{table}");
+    let path = burnmark_in(folder.path(), &["heap", &snapshot, "--path", &id]).ok().stdout;
+    assert!(!path.contains("Refers to"), "{path}");
+}
+
+/// What grows, why and where stands in the table whole, however narrow the terminal.
+#[test]
+fn suspects_are_not_cut() {
+    let folder = folder();
+    let snapshots = ["leak-1", "leak-2", "leak-3"].map(|name| fixture(&format!("library/{name}.heapsnapshot.zst")));
+    let [first, second, third] = &snapshots;
+    let table = burnmark_in(folder.path(), &["heap", first, second, third, "--iterations", "60,160,260"]).ok().stdout;
+    let suspects = table.split("Heap Snapshot Comparison").next().expect("the first table");
+    for whole in ["Report ", "cache without eviction", "1 each", "probable", "under: ", "growth per interval: +"] {
+        assert!(suspects.contains(whole), "{whole}: {suspects}");
+    }
+    let clean = ["clean-1", "clean-2", "clean-3"].map(|name| fixture(&format!("library/{name}.heapsnapshot.zst")));
+    let [first, second, third] = &clean;
+    let table = burnmark_in(folder.path(), &["heap", first, second, third]).ok().stdout;
+    assert!(table.contains("nothing that grew in every interval by 64 KiB or 1 % of all growth"), "{table}");
+}
+
+/// Allocation profiles: V8's and pprof's, by bytes and by objects.
+#[test]
+fn allocation_profiles_are_profiles() {
+    let folder = folder();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let v8 =
+        ["node12", "node20"].map(|name| root.join(format!("heapprofile/{name}.heapprofile")).display().to_string());
+    let top = burnmark_in(folder.path(), &["top", &v8[1], "--json", "--limit", "0"]).ok().json();
+    assert_eq!(top["value_type"]["type"].as_str().or(top["value_type"].as_str()), Some("inuse_space"), "{top}");
+    let rows = top["rows"].as_array().expect("rows");
+    let row = rows.iter().find(|row| row["function"] == "Row").expect("what allocates most is listed");
+    assert_eq!(row["self"], 2_638_336);
+    burnmark_in(folder.path(), &["flame", &v8[1], "-o", "heap.svg"]).ok();
+    let svg = std::fs::read_to_string(folder.path().join("heap.svg")).expect("it was drawn");
+    assert!(svg.contains("nest"), "functions are frames");
+    for value in ["inuse_space", "samples"] {
+        let diff = burnmark_in(folder.path(), &["diff", &v8[0], &v8[1], "--value", value, "--json"]).ok().json();
+        assert!(diff["rows"].as_array().is_some_and(|rows| rows.iter().any(|row| row["function"] == "nest")), "{diff}");
+    }
+    let go = root.join("pprof/go-heap.pb.gz").display().to_string();
+    for value in ["inuse_space", "alloc_space", "inuse_objects", "alloc_objects"] {
+        burnmark_in(folder.path(), &["top", &go, "--value", value]).ok();
+        burnmark_in(folder.path(), &["diff", &go, &go, "--value", value]).ok();
+    }
+}

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, bail};
 use burnmark_heap::{Census, GrowthOptions, Snapshot, census, classes_within, growth, overview, path};
-use burnmark_report::{HeapInput, HeapSize, HeapView, TableForm};
+use burnmark_report::{HeapInput, HeapObject, HeapSize, HeapView, TableForm};
 
 use crate::args::HeapArgs;
 use crate::{output, snapshots};
@@ -71,13 +71,15 @@ fn size(path: &Path, snapshot: &Snapshot) -> HeapSize {
     }
 }
 
-fn objects(args: &HeapArgs, snapshot: &Snapshot) -> anyhow::Result<Vec<(u32, Vec<burnmark_heap::Step>)>> {
-    let ids = args.id.iter().chain(&args.path);
-    let object = |id: &u32| {
+fn objects(args: &HeapArgs, snapshot: &Snapshot) -> anyhow::Result<Vec<HeapObject>> {
+    let ids = args.id.iter().map(|id| (id, true)).chain(args.path.iter().map(|id| (id, false)));
+    let object = |(id, with_edges): (&u32, bool)| {
         let node = snapshot.node_by_id(*id);
         let node =
             node.with_context(|| format!("no object @{id} in the last snapshot: ids are those that tables show"))?;
-        Ok((node, path(snapshot, node)))
+        let mut edges = if with_edges { snapshot.edges(node) } else { Vec::new() };
+        edges.sort_by_key(|edge| std::cmp::Reverse(snapshot.retained(edge.to)));
+        Ok(HeapObject { node, path: path(snapshot, node), edges })
     };
     ids.map(object).collect()
 }

@@ -15,7 +15,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let snapshot = Snapshot::read(Source::file(std::fs::File::open(&path)?)?, &ReadOptions::default())?;
         if times {
             let (nodes, edges) = (snapshot.node_count(), snapshot.edge_count());
-            println!("{path}: {nodes} nodes, {edges} edges, {:?}: {:?}", start.elapsed(), snapshot.timings());
+            let times = snapshot.timings();
+            let phases = [
+                ("parse", times.parse),
+                ("marks", times.marks),
+                ("graph", times.graph),
+                ("dominators", times.dominators),
+                ("aggregates", times.aggregates),
+                ("all", start.elapsed()),
+            ];
+            let phases = phases.map(|(name, time)| format!("{name} {:.3} s", time.as_secs_f64())).join(", ");
+            println!("{path}: {nodes} nodes, {edges} edges: {phases}");
             continue;
         }
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());

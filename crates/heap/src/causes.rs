@@ -109,7 +109,7 @@ pub(crate) fn cause(snapshot: &Snapshot, owner: u32, example: u32, path: &[Step]
 /// What the owner and the example are, where the path has no signature.
 fn by_owner(snapshot: &Snapshot, owner: u32, example: u32, path: &[Step]) -> Cause {
     let kind = snapshot.kind(example);
-    if kind == NodeKind::Closure || snapshot.name(example).starts_with("system / Context") {
+    if kind == NodeKind::Closure || snapshot.name_begins(example, "system / Context") {
         return Cause::Closure;
     }
     let owner_class = snapshot.class_name(snapshot.class_of(owner)).into_owned();
@@ -180,7 +180,7 @@ fn is_buffer(class: &str) -> bool {
 fn heavy(snapshot: &Snapshot, node: u32) -> impl Iterator<Item = u32> + '_ {
     let least = snapshot.retained(node) / 3;
     let range = snapshot.edge_range(node);
-    let targets = range.take(1_000).map(|edge| snapshot.edges.to[edge]);
+    let targets = range.take(1_000).map(|edge| snapshot.edges.to(edge));
     targets.filter(move |to| *to != node && snapshot.retained(*to) >= least && snapshot.dominator(*to) == node)
 }
 
@@ -209,12 +209,7 @@ fn holds_by(snapshot: &Snapshot, node: u32, is: impl Fn(&str, u32) -> bool) -> b
 
 /// What to look at.
 pub(crate) fn hint(snapshot: &Snapshot, cause: Cause, owner: u32, what: &str, path: &[Step]) -> String {
-    let end = path.iter().position(|step| step.node == owner).map_or(path.len(), |at| at + 1);
-    let named = path[..end].iter().rev().find(|step| {
-        matches!(step.kind, Some(EdgeKind::Property | EdgeKind::Context)) && !step.edge.starts_with("[\"<symbol")
-    });
-    let name = named.map(|step| step.edge.trim_start_matches("(variable) ").trim_start_matches('.').to_owned());
-    let name = name.unwrap_or_else(|| snapshot.label(owner));
+    let name = variable(owner, path).unwrap_or_else(|| snapshot.label(owner));
     let event = path.iter().position(|step| step.edge == "._events").and_then(|at| path.get(at + 1));
     match cause {
         Cause::Listener => {
@@ -246,4 +241,26 @@ pub(crate) fn hint(snapshot: &Snapshot, cause: Cause, owner: u32, what: &str, pa
         Cause::Strings => format!("strings kept by `{name}`: a slice keeps the whole string it was cut from"),
         Cause::Unknown => format!("look at what adds {what} to `{name}`"),
     }
+}
+
+/// How many names of a variable's properties are written out.
+const NAMES: usize = 5;
+
+/// How the owner is reached from the closest variable: `users.byName`; or the closest property that holds it.
+fn variable(owner: u32, path: &[Step]) -> Option<String> {
+    let end = path.iter().position(|step| step.node == owner).map_or(path.len(), |at| at + 1);
+    let is_named = |step: &&Step| {
+        matches!(step.kind, Some(EdgeKind::Property | EdgeKind::Context)) && !step.edge.starts_with("[\"<symbol")
+    };
+    let name = |step: &Step| step.edge.trim_start_matches("(variable) ").trim_start_matches('.').to_owned();
+    let path = &path[..end];
+    let first = path.iter().rposition(|step| step.kind == Some(EdgeKind::Context));
+    // Without a variable: the properties that lead to it.
+    let first = first.or_else(|| Some(path.iter().rposition(|step| step.kind != Some(EdgeKind::Property))? + 1))?;
+    let first = if first < path.len() { first } else { path.iter().rposition(|step| is_named(&step))? };
+    let mut names: Vec<String> = path[first..].iter().filter(is_named).map(name).collect();
+    if names.len() > NAMES {
+        names.splice(NAMES / 2..names.len() - NAMES / 2, ["…".to_owned()]);
+    }
+    (!names.is_empty()).then(|| names.join("."))
 }

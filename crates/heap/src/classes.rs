@@ -3,46 +3,59 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use rayon::prelude::*;
 
-use crate::Location;
-use crate::dominators::DominatorTree;
-use crate::flood::{kind_of, size_of};
+use crate::column::Column;
+use crate::dominators::{DominatorTree, PART};
+use crate::flood::kind_of;
 use crate::kinds::{EdgeKind, NodeKind};
-use crate::read::{Edges, Nodes, Raw};
+use crate::locations::Locations;
+use crate::read::{Edges, NODE, Nodes, Sizes};
 use crate::shapes::Shape;
 use crate::source::Source;
 use crate::strings::{Strings, WellKnown};
+use crate::{Error, Location};
 
 /// What makes a class: its name (a string's index) and, for objects, where its constructor is.
 pub(crate) type ClassKey = (u32, Option<Location>);
 
 /// The class of each node, and the classes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ClassTable {
-    pub(crate) of: Vec<u32>,
+    pub(crate) of: Column<u32>,
     pub(crate) keys: Vec<ClassKey>,
 }
 
-/// Sorts nodes into classes. `shapes` are those of plain objects, `shaped` says which object has which.
-pub(crate) fn classify(raw: &mut Raw, source: &Source, shapes: &[Shape], shaped: &[(u32, Option<u32>)]) -> ClassTable {
-    let mut names = Names { by_text: HashMap::default(), by_kind: [None; 64] };
-    let shape_names: Vec<u32> = shapes.iter().map(|shape| raw.strings.add(shape.name.clone())).collect();
-    let count = raw.nodes.kind.len();
-    let mut table = ClassTable { of: Vec::with_capacity(count), keys: Vec::new() };
-    let mut without_place: Vec<u32> = Vec::new();
+/// Sorts nodes into classes. `shapes` are those of plain objects, `shaped` says which object has which. Names that are no
+/// string of the snapshot are numbered from its last string on, and returned.
+pub(crate) fn classify(
+    nodes: &Nodes,
+    strings: &Strings,
+    source: &Source,
+    locations: &Locations,
+    shapes: &[Shape],
+    shaped: &[(u32, Option<u32>)],
+) -> Result<(ClassTable, Vec<String>), Error> {
+    let added = shapes.iter().map(|shape| shape.name.clone()).collect();
+    let mut names =
+        Names { strings, source, added, by_text: HashMap::default(), dom: HashMap::default(), by_kind: [None; 64] };
+    let first_shape = strings.len() as u32;
+    let count = nodes.kind.len();
+    let mut table = ClassTable { of: Column::new(count)?, keys: Vec::new() };
+    let mut without_place: Vec<u32> = vec![u32::MAX; strings.len() + shapes.len()];
     let mut with_place: HashMap<(u32, Location), u32, RandomState> = HashMap::default();
     let mut shaped = shaped.iter().peekable();
-    let mut locations = raw.locations.iter().peekable();
+    let (kinds, node_names, of) = (&nodes.kind[..], &nodes.name[..], &mut table.of[..]);
     for node in 0..count as u32 {
-        let kind = kind_of(raw.nodes.kind[node as usize]);
+        let kind = kind_of(kinds[node as usize]);
         let shape = shaped.next_if(|(object, _)| *object == node).and_then(|(_, shape)| *shape);
-        let location = locations.next_if(|(object, _)| *object == node).map(|(_, location)| *location);
         let name = match shape {
-            Some(shape) => shape_names[shape as usize],
-            None => names.class_name(&mut raw.strings, source, kind, raw.nodes.name[node as usize]),
+            Some(shape) => first_shape + shape,
+            None => names.class_name(kind, node_names[node as usize]),
         };
         let next = table.keys.len() as u32;
-        let class = match location.filter(|_| kind == NodeKind::Object) {
+        let location = if kind == NodeKind::Object { locations.of(node) } else { None };
+        let class = match location {
             Some(location) => {
                 let class = *with_place.entry((name, location)).or_insert(next);
                 if class == next {
@@ -52,7 +65,7 @@ pub(crate) fn classify(raw: &mut Raw, source: &Source, shapes: &[Shape], shaped:
             }
             None => {
                 if without_place.len() <= name as usize {
-                    without_place.resize(raw.strings.len().max(name as usize + 1), u32::MAX);
+                    without_place.resize(name as usize + 1, u32::MAX);
                 }
                 let class = &mut without_place[name as usize];
                 if *class == u32::MAX {
@@ -62,25 +75,36 @@ pub(crate) fn classify(raw: &mut Raw, source: &Source, shapes: &[Shape], shaped:
                 *class
             }
         };
-        table.of.push(class);
+        of[node as usize] = class;
     }
-    table
+    Ok((table, names.added))
 }
 
 /// Names that are no string of the snapshot.
-struct Names {
+struct Names<'a> {
+    strings: &'a Strings,
+    source: &'a Source,
+    added: Vec<String>,
     by_text: HashMap<String, u32, RandomState>,
+    /// Names of DOM nodes whose class is known.
+    dom: HashMap<u32, u32, RandomState>,
     by_kind: [Option<u32>; 64],
 }
 
-impl Names {
-    fn class_name(&mut self, strings: &mut Strings, source: &Source, kind: NodeKind, name: u32) -> u32 {
+impl Names<'_> {
+    #[inline(always)]
+    fn class_name(&mut self, kind: NodeKind, name: u32) -> u32 {
         if matches!(kind, NodeKind::Object | NodeKind::Native) {
-            return if strings.is_dom(name) { self.dom_name(strings, source, name) } else { name };
+            return if self.strings.is_dom(name) { self.dom_name(name) } else { name };
         }
-        if let Some(known) = self.by_kind[kind as usize] {
-            return known;
+        match self.by_kind[kind as usize] {
+            Some(known) => known,
+            None => self.kind_name(kind),
         }
+    }
+
+    #[cold]
+    fn kind_name(&mut self, kind: NodeKind) -> u32 {
         let text = match kind {
             NodeKind::Hidden => "(system)".to_owned(),
             NodeKind::Code => "(compiled code)".to_owned(),
@@ -88,24 +112,33 @@ impl Names {
             NodeKind::RegExp => "RegExp".to_owned(),
             _ => format!("({})", kind.name()),
         };
-        let index = self.index(strings, text);
+        let index = self.index(text);
         self.by_kind[kind as usize] = Some(index);
         index
     }
 
     /// `<div id="a">` counts as `<div>`.
-    fn dom_name(&mut self, strings: &mut Strings, source: &Source, name: u32) -> u32 {
-        let mut text = strings.get(source, name).into_owned();
+    fn dom_name(&mut self, name: u32) -> u32 {
+        if let Some(known) = self.dom.get(&name) {
+            return *known;
+        }
+        let mut text = self.strings.get(self.source, name).into_owned();
         let from = if text.starts_with('<') { 0 } else { "Detached <".len() };
         if let Some(blank) = text.get(from..).and_then(|rest| rest.find(' ')) {
             text.truncate(from + blank);
             text.push('>');
         }
-        self.index(strings, text)
+        let index = self.index(text);
+        self.dom.insert(name, index);
+        index
     }
 
-    fn index(&mut self, strings: &mut Strings, text: String) -> u32 {
-        *self.by_text.entry(text).or_insert_with_key(|text| strings.add(text.clone()))
+    fn index(&mut self, text: String) -> u32 {
+        let (first, added) = (self.strings.len(), &mut self.added);
+        *self.by_text.entry(text).or_insert_with_key(|text| {
+            added.push(text.clone());
+            (first + added.len() - 1) as u32
+        })
     }
 }
 
@@ -125,30 +158,56 @@ pub struct Sums {
 /// Sums per class.
 pub(crate) fn sums(
     table: &ClassTable,
-    nodes: &Nodes,
+    sizes: &Sizes,
     distances: &[i32],
     tree: &DominatorTree,
     retained: &[u64],
 ) -> Vec<Sums> {
-    let mut sums = vec![Sums { count: 0, shallow: 0, retained: 0, distance: i32::MAX }; table.keys.len()];
-    // Up to which place of the walk an object of the class dominates.
-    let mut inside = vec![0_u32; table.keys.len()];
-    for (place, &node) in tree.walk.iter().enumerate() {
-        let size = size_of(nodes, node);
-        if size == 0 {
-            continue;
+    let none = Sums { count: 0, shallow: 0, retained: 0, distance: i32::MAX };
+    let (walk, of) = (&tree.walk[..], &table.of[..]);
+    let part = |(chunk, nodes): (usize, &[[u32; 2]])| {
+        let first = chunk * PART;
+        let mut sums = vec![none; table.keys.len()];
+        // Up to which place of the walk an object of the class dominates.
+        let mut inside = vec![0_u32; table.keys.len()];
+        let reaches_in = |(place, end): &&(u32, u32)| (*place as usize) < first && *end as usize > first;
+        for (place, end) in tree.crossing.iter().filter(reaches_in) {
+            let node = tree.node(*place as usize);
+            if sizes.of(node) > 0 {
+                let inside = &mut inside[of[node as usize] as usize];
+                *inside = (*inside).max(*end);
+            }
         }
-        let class = table.of[node as usize] as usize;
-        let sum = &mut sums[class];
-        sum.count += 1;
-        sum.shallow += size;
-        sum.distance = sum.distance.min(distances[node as usize]);
-        if place as u32 >= inside[class] {
-            sum.retained += retained[node as usize];
-            inside[class] = tree.end[place];
+        for (place, &[node, end]) in (first..).zip(nodes) {
+            let size = sizes.of(node);
+            if size == 0 {
+                continue;
+            }
+            let class = of[node as usize] as usize;
+            let sum = &mut sums[class];
+            sum.count += 1;
+            sum.shallow += size;
+            sum.distance = sum.distance.min(distances[node as usize]);
+            if place as u32 >= inside[class] {
+                sum.retained += retained[node as usize];
+                inside[class] = end;
+            }
         }
-    }
-    sums
+        sums
+    };
+    let parts = walk.par_chunks(PART).enumerate().map(part);
+    parts.reduce(
+        || vec![none; table.keys.len()],
+        |mut sums, more| {
+            for (sum, more) in sums.iter_mut().zip(more) {
+                sum.count += more.count;
+                sum.shallow += more.shallow;
+                sum.retained += more.retained;
+                sum.distance = sum.distance.min(more.distance);
+            }
+            sums
+        },
+    )
 }
 
 /// Sizes by what they are, as DevTools' statistics show them. In bytes.
@@ -181,12 +240,11 @@ pub(crate) fn array_elements(nodes: &Nodes, edges: &Edges, strings: &Strings) ->
         if counted_elsewhere || !strings.is(nodes.name[node as usize], WellKnown::Array) {
             continue;
         }
-        let mut range = nodes.first_edge[node as usize] as usize..nodes.first_edge[node as usize + 1] as usize;
-        let elements = range.find(|edge| {
+        let elements = nodes.edges(node).find(|edge| {
             EdgeKind::from_bits(edges.kind[*edge]) == EdgeKind::Internal
                 && strings.is(edges.name[*edge], WellKnown::Elements)
         });
-        let elements = elements.map(|edge| edges.to[edge]);
+        let elements = elements.map(|edge| edges.to(edge));
         elements.into_iter().for_each(|elements| {
             stores.insert(elements);
         });
@@ -194,9 +252,9 @@ pub(crate) fn array_elements(nodes: &Nodes, edges: &Edges, strings: &Strings) ->
     }
     let mut once = crate::bits::Bits::new(nodes.kind.len());
     let mut more = crate::bits::Bits::new(nodes.kind.len());
-    for to in edges.to.iter().filter(|to| stores.get(**to)) {
-        if !once.insert(*to) {
-            more.insert(*to);
+    for to in edges.packed.iter().map(|packed| packed & NODE).filter(|to| stores.get(*to)) {
+        if !once.insert(to) {
+            more.insert(to);
         }
     }
     for (_, elements) in &mut arrays {
@@ -208,6 +266,7 @@ pub(crate) fn array_elements(nodes: &Nodes, edges: &Edges, strings: &Strings) ->
 /// The statistics, once sizes are with their owners.
 pub(crate) fn statistics(
     nodes: &Nodes,
+    sizes: &Sizes,
     strings: &Strings,
     arrays: &[(u32, Option<u32>)],
     total: u64,
@@ -215,7 +274,7 @@ pub(crate) fn statistics(
 ) -> Statistics {
     let mut statistics = Statistics { total, native: extra_native, ..Statistics::default() };
     for node in 0..nodes.kind.len() as u32 {
-        let size = size_of(nodes, node);
+        let size = sizes.of(node);
         match kind_of(nodes.kind[node as usize]) {
             NodeKind::Hidden => statistics.system += size,
             NodeKind::Native => {
@@ -230,7 +289,7 @@ pub(crate) fn statistics(
         }
     }
     for (array, elements) in arrays {
-        statistics.js_arrays += size_of(nodes, *array) + elements.map_or(0, |elements| size_of(nodes, elements));
+        statistics.js_arrays += sizes.of(*array) + elements.map_or(0, |elements| sizes.of(elements));
     }
     statistics
 }

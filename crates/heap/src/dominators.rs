@@ -4,256 +4,448 @@
 //! Semi-NCA (Georgiadis, *Linear-Time Algorithms for Dominators and Related Problems*, 2005), on arrays, without
 //! recursion. Nodes that only non-essential edges hold hang on the root; so does what is left: circles that nothing holds.
 
+use rayon::prelude::*;
+
+use crate::Error;
 use crate::bits::Bits;
-use crate::kinds::EdgeKind;
-use crate::marks::{FROM_TABLE, KIND};
-use crate::read::{Edges, Nodes};
+use crate::column::Column;
+use crate::flood::is_page_root;
+use crate::marks::{LOOSE, WEAK};
+use crate::read::{Edges, NODE, Nodes, range};
+use crate::strings::Strings;
 
 /// For each node the nodes that hold it by an essential edge.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Retainers {
-    pub(crate) first: Vec<u32>,
-    pub(crate) nodes: Vec<u32>,
+    first: Column<u32>,
+    /// Nodes; after [`number_retainers`] their numbers in the order, `NONE` where the edge does not count.
+    numbers: Column<u32>,
+    /// Node by number.
+    node: Column<u32>,
 }
 
 impl Retainers {
-    pub(crate) fn of(&self, node: u32) -> &[u32] {
-        &self.nodes[self.first[node as usize] as usize..self.first[node as usize + 1] as usize]
+    #[inline(always)]
+    fn entries(&self, node: u32) -> &[u32] {
+        &self.numbers[range(&self.first, node)]
+    }
+
+    pub(crate) fn of(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
+        self.entries(node).iter().filter(|number| **number != NONE).map(|number| self.node[*number as usize])
     }
 }
 
-/// What decides which edges hold.
+/// The graph, and its root.
+#[derive(Clone, Copy)]
 pub(crate) struct Graph<'a> {
     pub(crate) nodes: &'a Nodes,
     pub(crate) edges: &'a Edges,
-    pub(crate) page: &'a Bits,
     pub(crate) root: u32,
 }
 
-impl Graph<'_> {
-    #[inline(always)]
-    fn range(&self, node: u32) -> std::ops::Range<usize> {
-        self.nodes.first_edge[node as usize] as usize..self.nodes.first_edge[node as usize + 1] as usize
-    }
-
-    /// Whether an edge of `from` counts. `crosses`: `from` is neither the page's nor the root.
-    #[inline(always)]
-    fn essential(&self, from: u32, edge: usize, crosses: bool) -> bool {
-        let kind = self.edges.kind[edge];
-        let to = self.edges.to[edge];
-        if kind & KIND == EdgeKind::Weak as u8 || kind & FROM_TABLE != 0 || to == from {
-            return false;
-        }
-        // Short cuts count where they mark the user's globals; edges from the debugger's side to the page's don't.
-        if from != self.root && kind & KIND == EdgeKind::Shortcut as u8 {
-            return false;
-        }
-        !(crosses && self.page.get(to))
-    }
-
-    #[inline(always)]
-    fn crosses(&self, from: u32) -> bool {
-        from != self.root && !self.page.get(from)
-    }
-}
-
-#[inline(always)]
-fn each_essential(graph: &Graph<'_>, mut visit: impl FnMut(u32, u32)) {
-    for from in 0..graph.nodes.kind.len() as u32 {
-        let crosses = graph.crosses(from);
-        for edge in graph.range(from) {
-            if graph.essential(from, edge, crosses) {
-                visit(from, graph.edges.to[edge]);
-            }
-        }
-    }
-}
-
-/// The retainers over essential edges.
-pub(crate) fn retainers(graph: &Graph<'_>) -> Retainers {
+/// The retainers over edges that count wherever their ends are, as nodes: which are the page's is not known yet.
+/// `room` is memory that is not needed any more.
+pub(crate) fn retainers(graph: &Graph<'_>, room: Column<u32>) -> Result<Retainers, Error> {
     let count = graph.nodes.kind.len();
-    let mut first = vec![0_u32; count + 1];
-    each_essential(graph, |_, to| first[to as usize] += 1);
+    let mut firsts = Column::<u32>::new(count + 1)?;
+    let first = &mut firsts[..];
+    let packed = &graph.edges.packed[..];
+    for to in packed.iter().filter(|to| **to & LOOSE == 0) {
+        first[(to & NODE) as usize] += 1;
+    }
     let mut sum = 0;
-    for slot in &mut first {
+    for slot in first.iter_mut() {
         sum += *slot;
         *slot = sum;
     }
-    let mut nodes = vec![0; sum as usize];
+    let mut numbers = room.reused::<u32>(sum as usize)?;
+    let entries = &mut numbers[..];
     // Filled from the end of each part: at last `first` points to its beginning.
-    each_essential(graph, |from, to| {
-        let slot = &mut first[to as usize];
-        *slot -= 1;
-        nodes[*slot as usize] = from;
-    });
-    Retainers { first, nodes }
+    let mut edge = 0;
+    for (from, end) in (0_u32..).zip(&graph.nodes.first_edge[1..]) {
+        let end = *end as usize;
+        for to in packed[edge..end].iter().filter(|to| **to & LOOSE == 0) {
+            let slot = &mut first[(to & NODE) as usize];
+            *slot -= 1;
+            entries[*slot as usize] = from;
+        }
+        edge = end;
+    }
+    Ok(Retainers { first: firsts, numbers, node: Column::new(0)? })
 }
 
 const NONE: u32 = u32::MAX;
 
 /// A depth-first numbering from the root.
 pub(crate) struct Order {
-    /// Number by node; `NONE` if it is not reached.
-    number: Vec<u32>,
-    /// Node by number.
-    node: Vec<u32>,
+    /// Number by node.
+    number: Column<u32>,
+    /// Node by number. What is not reached comes last.
+    node: Column<u32>,
     /// Parent by number, in numbers.
-    parent: Vec<u32>,
+    parent: Column<u32>,
+    /// How many are reached.
+    reached: u32,
+    /// What the page (the program) owns, as opposed to the debugger and the virtual machine: what the root's short cuts
+    /// and the documents reach over edges that are not weak.
+    page: Bits,
 }
 
-/// Numbers what the root reaches.
-pub(crate) fn number(graph: &Graph<'_>) -> Order {
+/// Numbers what the root reaches over essential edges, and finds what the page owns.
+///
+/// The page's part is walked first. All that it reaches is the page's own, so of its edges none has to be asked whether
+/// it leads to the page from elsewhere; and what it reaches only by edges that are not essential is found on the way.
+pub(crate) fn number(graph: &Graph<'_>, strings: &Strings) -> Result<Order, Error> {
     let count = graph.nodes.kind.len();
-    let mut order =
-        Order { number: vec![NONE; count], node: Vec::with_capacity(count), parent: Vec::with_capacity(count) };
+    let root = graph.root;
+    let mut order = Order {
+        number: Column::filled(count, NONE)?,
+        node: Column::new(count)?,
+        parent: Column::new(count)?,
+        reached: 0,
+        page: Bits::new(count),
+    };
     let mut reached = Bits::new(count);
-    number_from(graph, &mut order, &mut reached, graph.root, 0);
-    order
+    // What the page reaches by edges that are not essential.
+    let mut others = Vec::new();
+    enter(&mut order, root, 0);
+    for edge in graph.nodes.edges(root) {
+        let to = graph.edges.to(edge);
+        if !is_page_root(graph.nodes, graph.edges, strings, edge) {
+            continue;
+        }
+        if to == root {
+            others.push(root);
+        } else if reached.insert(to) {
+            walk(graph, &mut order, &mut reached, to, |packed, reached| {
+                let to = packed & NODE;
+                if packed & WEAK != 0 || reached.get(to) {
+                    return false;
+                }
+                if packed & LOOSE != 0 || to == root {
+                    others.push(to);
+                    return false;
+                }
+                true
+            });
+        }
+    }
+    order.page = reached.clone();
+    flood(graph, &mut order.page, others);
+    reached.insert(root);
+    for edge in graph.nodes.edges(root) {
+        let (packed, to) = (graph.edges.packed[edge], graph.edges.to(edge));
+        if packed & LOOSE == 0 && reached.insert(to) {
+            walk_outside(graph, &mut order, &mut reached, to);
+        }
+    }
+    Ok(order)
 }
 
-fn number_from(graph: &Graph<'_>, order: &mut Order, reached: &mut Bits, start: u32, parent: u32) {
-    let enter = |order: &mut Order, node: u32, parent: u32| {
-        let number = order.node.len() as u32;
-        order.number[node as usize] = number;
-        order.node.push(node);
-        order.parent.push(parent);
+/// Adds what these reach over edges that are not weak.
+fn flood(graph: &Graph<'_>, page: &mut Bits, mut list: Vec<u32>) {
+    list.retain(|node| page.insert(*node));
+    while let Some(node) = list.pop() {
+        for edge in graph.nodes.edges(node) {
+            let packed = graph.edges.packed[edge];
+            if packed & WEAK == 0 && page.insert(packed & NODE) {
+                list.push(packed & NODE);
+            }
+        }
+    }
+}
+
+fn enter(order: &mut Order, node: u32, parent: u32) {
+    let number = order.reached;
+    order.number[node as usize] = number;
+    order.node[number as usize] = node;
+    order.parent[number as usize] = parent;
+    order.reached += 1;
+}
+
+/// Numbers what a node outside the page reaches, edges into the page left out. Its parent is the root.
+fn walk_outside(graph: &Graph<'_>, order: &mut Order, reached: &mut Bits, start: u32) {
+    // Nodes that only edges which are not essential reach from the page are the page's as well, and lead on within it.
+    let page = std::mem::take(&mut order.page);
+    walk_from(graph, order, reached, start, |from, packed, reached| {
+        let to = packed & NODE;
+        packed & LOOSE == 0 && !reached.get(to) && (page.get(from) || !page.get(to))
+    });
+    order.page = page;
+}
+
+fn walk(
+    graph: &Graph<'_>,
+    order: &mut Order,
+    reached: &mut Bits,
+    start: u32,
+    mut follows: impl FnMut(u32, &Bits) -> bool,
+) {
+    walk_from(graph, order, reached, start, |_, packed, reached| follows(packed, reached));
+}
+
+/// Walks depth-first from a node, which is entered with the root as its parent.
+#[inline(always)]
+fn walk_from(
+    graph: &Graph<'_>,
+    order: &mut Order,
+    reached: &mut Bits,
+    start: u32,
+    mut follows: impl FnMut(u32, u32, &Bits) -> bool,
+) {
+    let (first_edge, packed) = (&graph.nodes.first_edge[..], &graph.edges.packed[..]);
+    let (numbers, nodes, parents) = (&mut order.number[..], &mut order.node[..], &mut order.parent[..]);
+    let mut number = order.reached;
+    let mut enter = |node: u32, parent: u32| {
+        numbers[node as usize] = number;
+        nodes[number as usize] = node;
+        parents[number as usize] = parent;
+        number += 1;
+        number - 1
     };
-    reached.insert(start);
-    enter(order, start, parent);
-    // A node and its next edge.
-    let mut path = vec![(start, graph.nodes.first_edge[start as usize])];
-    while let Some((node, next)) = path.last_mut() {
-        let (from, end) = (*node, graph.nodes.first_edge[*node as usize + 1]);
-        let crosses = graph.crosses(from);
-        let found = (*next..end).find(|edge| {
-            let edge = *edge as usize;
-            !reached.get(graph.edges.to[edge]) && graph.essential(from, edge, crosses)
-        });
-        let Some(edge) = found else {
+    // A node, its number, its next edge and the last.
+    let edges = |node: u32| (first_edge[node as usize], first_edge[node as usize + 1]);
+    let mut path = vec![(start, enter(start, 0), edges(start))];
+    while let Some((from, above, (next, end))) = path.last_mut() {
+        let (from, above) = (*from, *above);
+        let left = &packed[*next as usize..*end as usize];
+        let Some(at) = left.iter().position(|packed| follows(from, *packed, reached)) else {
             path.pop();
             continue;
         };
-        *next = edge + 1;
-        let to = graph.edges.to[edge as usize];
+        let to = left[at] & NODE;
+        *next += at as u32 + 1;
         reached.insert(to);
-        let parent = order.number[from as usize];
-        enter(order, to, parent);
-        path.push((to, graph.nodes.first_edge[to as usize]));
+        path.push((to, enter(to, above), edges(to)));
     }
+    order.reached = number;
 }
 
-/// Numbers nodes that nothing essential holds, and what they reach, as children of the root.
+/// Numbers nodes that nothing essential holds, and what they reach, as children of the root; and gives what is then left
+/// the last numbers.
 pub(crate) fn number_orphans(graph: &Graph<'_>, order: &mut Order, retainers: &Retainers) {
     let count = graph.nodes.kind.len();
-    if order.node.len() == count {
+    if order.reached as usize == count {
         return;
     }
     let mut reached = Bits::new(count);
-    order.node.iter().for_each(|node| {
+    order.node[..order.reached as usize].iter().for_each(|node| {
         reached.insert(*node);
     });
     for node in 0..count as u32 {
-        if !reached.get(node) && retainers.of(node).is_empty() {
-            number_from(graph, order, &mut reached, node, 0);
+        let held = |from: &u32| *from == graph.root || order.page.get(*from) || !order.page.get(node);
+        if !reached.get(node) && !retainers.entries(node).iter().any(held) {
+            reached.insert(node);
+            walk_outside(graph, order, &mut reached, node);
         }
+    }
+    let unreached = (0..count as u32).filter(|node| !reached.get(*node));
+    for (number, node) in (order.reached..).zip(unreached) {
+        order.number[node as usize] = number;
+        order.node[number as usize] = node;
     }
 }
 
-/// The immediate dominator of each number, in numbers.
-fn immediate(order: &Order, retainers: &Retainers) -> Vec<u32> {
-    let reached = order.node.len();
-    let mut ancestor = order.parent.clone();
-    let mut label: Vec<u32> = (0..reached as u32).collect();
-    let mut semi = label.clone();
-    let mut path = Vec::new();
-    for w in (1..reached as u32).rev() {
-        let mut least = ancestor[w as usize];
-        for retainer in retainers.of(order.node[w as usize]) {
-            let v = order.number[*retainer as usize];
-            // Circles that nothing holds have no number: they don't hold anything.
-            if v == NONE {
-                continue;
+/// How many nodes' retainers are numbered together.
+const CHUNK: usize = 1 << 16;
+
+/// Replaces the retainers by their numbers, so that finding dominators does not look for them one by one; and those whose
+/// edge leads into the page from outside by `NONE`.
+pub(crate) fn number_retainers(graph: &Graph<'_>, order: &Order, retainers: &mut Retainers) {
+    let mut rest = &mut retainers.numbers[..];
+    let mut chunks = Vec::new();
+    let first = &retainers.first[..];
+    let count = first.len() - 1;
+    for start in (0..count).step_by(CHUNK) {
+        let end = (start + CHUNK).min(count);
+        let (chunk, more) = std::mem::take(&mut rest).split_at_mut((first[end] - first[start]) as usize);
+        rest = more;
+        chunks.push((start, end, chunk));
+    }
+    let (page, numbers) = (&order.page, &order.number[..]);
+    chunks.into_par_iter().for_each(|(start, end, mut chunk)| {
+        for node in start..end {
+            let (own, more) = std::mem::take(&mut chunk).split_at_mut((first[node + 1] - first[node]) as usize);
+            chunk = more;
+            let is_page = page.get(node as u32);
+            for from in own {
+                let counts = !is_page || page.get(*from) || *from == graph.root;
+                *from = if counts { numbers[*from as usize] } else { NONE };
             }
-            least = least.min(if v <= w { v } else { evaluate(v, w, &mut ancestor, &mut label, &mut path) });
+        }
+    });
+}
+
+/// The immediate dominator of each number, in numbers, into `semi`. Returns memory that is not needed any more.
+fn immediate(
+    semi: &mut [u32],
+    nodes: &[u32],
+    parents: &[u32],
+    retainers: &Retainers,
+) -> Result<Column<[u32; 2]>, Error> {
+    let reached = semi.len() as u32;
+    // The ancestor up to which the least number is known that is above each number, and that number.
+    let mut links = Column::<[u32; 2]>::new(nodes.len())?;
+    let link = &mut links[..reached as usize];
+    link.iter_mut().zip(0..).zip(parents).for_each(|((link, number), parent)| *link = [*parent, number]);
+    let (first, entries) = (&retainers.first[..], &retainers.numbers[..]);
+    let mut path = Vec::new();
+    semi[0] = 0;
+    // Least numbers come first where dominators are put later.
+    for w in (1..reached).rev() {
+        let mut least = link[w as usize][0];
+        for &v in &entries[range(first, nodes[w as usize])] {
+            if v <= w {
+                least = least.min(v);
+            } else if v < reached {
+                // Circles that nothing holds come behind: they don't hold anything.
+                least = least.min(evaluate(v, w, link, &mut path));
+            }
         }
         semi[w as usize] = least;
-        label[w as usize] = least;
+        link[w as usize][1] = least;
     }
-    drop(ancestor);
-    drop(label);
-    let mut dominator = order.parent.clone();
-    for w in 1..reached {
-        let mut candidate = dominator[w];
-        while candidate > semi[w] {
-            candidate = dominator[candidate as usize];
+    for w in 1..reached as usize {
+        let least = semi[w];
+        let mut candidate = parents[w];
+        while candidate > least {
+            candidate = semi[candidate as usize];
         }
-        dominator[w] = candidate;
+        semi[w] = candidate;
     }
-    dominator
+    Ok(links)
 }
 
-/// The least label on the path from `v` up to the first ancestor that is not above `w`; shortens the path.
-#[inline]
-fn evaluate(v: u32, w: u32, ancestor: &mut [u32], label: &mut [u32], path: &mut Vec<u32>) -> u32 {
+/// The least number on the path from `v` up to the first ancestor that is not above `w`; shortens the path.
+#[inline(always)]
+fn evaluate(v: u32, w: u32, link: &mut [[u32; 2]], path: &mut Vec<u32>) -> u32 {
+    let [above, own] = link[v as usize];
+    if above <= w {
+        return own;
+    }
     let mut top = v;
-    while ancestor[top as usize] > w {
+    let mut next = above;
+    while next > w {
         path.push(top);
-        top = ancestor[top as usize];
+        top = next;
+        next = link[top as usize][0];
     }
+    let [ancestor, mut least] = link[top as usize];
     while let Some(node) = path.pop() {
-        let above = label[top as usize];
-        let own = &mut label[node as usize];
-        *own = (*own).min(above);
-        ancestor[node as usize] = ancestor[top as usize];
-        top = node;
+        least = least.min(link[node as usize][1]);
+        link[node as usize] = [ancestor, least];
     }
-    label[v as usize]
+    least
 }
 
 /// The dominator tree, in the order of a walk through it: parents first, a node's descendants behind it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct DominatorTree {
     /// Immediate dominator by node; the root's is itself.
-    pub(crate) dominator: Vec<u32>,
-    /// Nodes, each followed by all it dominates.
-    pub(crate) walk: Vec<u32>,
-    /// By place in the walk: the place behind the last node it dominates.
-    pub(crate) end: Vec<u32>,
+    pub(crate) dominator: Column<u32>,
+    /// By place in the walk: the node, and the place behind the last node it dominates.
+    pub(crate) walk: Column<[u32; 2]>,
+    /// Places, and the places behind, of those that dominate nodes in several of the parts of `PART` nodes.
+    pub(crate) crossing: Vec<(u32, u32)>,
 }
 
-/// Dominators of all nodes. What is not reached hangs on the root.
-pub(crate) fn dominator_tree(order: Order, retainers: &Retainers, root: u32) -> DominatorTree {
-    let count = order.number.len();
-    let reached = order.node.len();
-    let immediate = immediate(&order, retainers);
-    let Order { number, node, parent } = order;
-    drop(parent);
-    let mut dominator = vec![root; count];
-    let mut size = vec![1_u32; reached];
-    for w in (1..reached).rev() {
-        dominator[node[w] as usize] = node[immediate[w] as usize];
-        size[immediate[w] as usize] += size[w];
+impl DominatorTree {
+    pub(crate) fn node(&self, place: usize) -> u32 {
+        self.walk[place][0]
     }
-    // A node's place is behind its dominator and the earlier ones that it dominates.
-    let mut next = vec![1_u32; reached];
-    let mut walk = vec![root; count];
-    let mut end = vec![0; count];
-    end[0] = count as u32;
-    for w in 1..reached {
-        let above = immediate[w] as usize;
-        let place = next[above];
-        next[above] += size[w];
-        next[w] = place + 1;
-        walk[place as usize] = node[w];
-        end[place as usize] = place + size[w];
+
+    pub(crate) fn end(&self, place: usize) -> u32 {
+        self.walk[place][1]
     }
-    let mut place = reached;
-    if reached < count {
-        for unreached in (0..count).filter(|node| number[*node] == NONE) {
-            walk[place] = unreached as u32;
-            end[place] = place as u32 + 1;
-            place += 1;
+}
+
+/// Nodes of the walk that are worked on together.
+pub(crate) const PART: usize = 1 << 18;
+
+/// Dominators by number: what retained sizes are summed over.
+pub(crate) struct Immediate {
+    /// Node by number.
+    node: Column<u32>,
+    /// In numbers, of what is reached.
+    above: Column<u32>,
+    /// Memory that is not needed any more.
+    room: Column<u32>,
+    room_for_two: Column<[u32; 2]>,
+}
+
+/// Finds the dominators.
+pub(crate) fn dominators(order: Order, retainers: &Retainers) -> Result<Immediate, Error> {
+    let Order { number, node, parent, reached, .. } = order;
+    // Which number a node has is not asked any more.
+    let mut above = number.reused::<u32>(reached as usize)?;
+    let room_for_two = immediate(&mut above, &node, &parent[..reached as usize], retainers)?;
+    Ok(Immediate { node, above, room: parent, room_for_two })
+}
+
+impl Immediate {
+    /// What each node retains, by node, in bytes: `size` is a node's own. What is not reached hangs on the root.
+    pub(crate) fn retained(&mut self, size: impl Fn(u32) -> u64) -> Result<Column<u64>, Error> {
+        let (nodes, above) = (&self.node[..], &self.above[..]);
+        let room = std::mem::replace(&mut self.room_for_two, Column::new(0)?);
+        let mut sums = room.reused::<u64>(nodes.len())?;
+        let mut retained = Column::<u64>::new(nodes.len())?;
+        {
+            let sums = &mut sums[..];
+            sums.fill(0);
+            let retained = &mut retained[..];
+            // Numbers of dominators are lower: backwards, all that a node dominates has been added to it.
+            for w in (1..nodes.len()).rev() {
+                let node = nodes[w];
+                let sum = sums[w].saturating_add(size(node));
+                let up = &mut sums[above.get(w).map_or(0, |above| *above as usize)];
+                *up = up.saturating_add(sum);
+                retained[node as usize] = sum;
+            }
+            retained[nodes[0] as usize] = sums[0].saturating_add(size(nodes[0]));
         }
+        self.room_for_two = sums.reused(nodes.len())?;
+        Ok(retained)
     }
-    DominatorTree { dominator, walk, end }
+
+    /// The tree; the nodes by number go to `retainers`. `room` is memory that is not needed any more.
+    pub(crate) fn tree(self, room: Column<u32>, retainers: &mut Retainers) -> Result<DominatorTree, Error> {
+        let Self { node, above, room: sizes, room_for_two } = self;
+        let (count, reached, root) = (node.len(), above.len(), node[0]);
+        let above = &above[..];
+        let (mut sizes, mut next) = (sizes.reused::<u32>(count)?, room.reused::<u32>(count)?);
+        let mut walk = room_for_two.reused::<[u32; 2]>(count)?;
+        let mut crossing = vec![(0, count as u32)];
+        {
+            let (size, next, places) = (&mut sizes[..], &mut next[..], &mut walk[..]);
+            size.fill(1);
+            for w in (1..reached).rev() {
+                size[above[w] as usize] += size[w];
+            }
+            // A node's place is behind its dominator and the earlier ones that it dominates.
+            next[0] = 1;
+            places[0] = [root, count as u32];
+            for w in 1..reached {
+                let up = above[w] as usize;
+                let place = next[up];
+                next[up] += size[w];
+                next[w] = place + 1;
+                let behind = place + size[w];
+                places[place as usize] = [node[w], behind];
+                if place as usize / PART != (behind - 1) as usize / PART {
+                    crossing.push((place, behind));
+                }
+            }
+            for (place, unreached) in node.iter().enumerate().skip(reached) {
+                places[place] = [*unreached, place as u32 + 1];
+            }
+        }
+        drop(next);
+        let mut dominators = sizes;
+        let dominator = &mut dominators[..];
+        for (w, node_of) in node.iter().enumerate() {
+            dominator[*node_of as usize] = above.get(w).map_or(root, |above| node[*above as usize]);
+        }
+        retainers.node = node;
+        Ok(DominatorTree { dominator: dominators, walk, crossing })
+    }
 }

@@ -36,7 +36,7 @@ impl Snapshot {
         let edge = |(edge, name): (usize, u32)| {
             let kind = self.edge_kind(edge);
             let name = if kind.is_indexed() { EdgeName::Index(name) } else { EdgeName::Text(name) };
-            Edge { kind, name, to: self.edges.to[edge] }
+            Edge { kind, name, to: self.edges.to(edge) }
         };
         range.zip(names).map(edge).collect()
     }
@@ -44,7 +44,7 @@ impl Snapshot {
     /// The edge by which one node holds another: the first that is not weak.
     pub fn edge_between(&self, from: u32, to: u32) -> Option<Edge> {
         let mut range = self.edge_range(from);
-        let edge = range.find(|edge| self.edges.to[*edge] == to && self.edge_kind(*edge) != EdgeKind::Weak)?;
+        let edge = range.find(|edge| self.edges.to(*edge) == to && self.edge_kind(*edge) != EdgeKind::Weak)?;
         let kind = self.edge_kind(edge);
         let name = self.edge_names(edge..edge + 1).first().copied()?;
         let name = if kind.is_indexed() { EdgeName::Index(name) } else { EdgeName::Text(name) };

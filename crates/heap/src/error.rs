@@ -44,6 +44,17 @@ pub enum Error {
     /// The header describes something that can't be read.
     #[error("the snapshot's header (`meta`) {0}: open it in Chrome DevTools, and report its producer to us")]
     Header(String),
+    /// The system gives no more memory.
+    #[error(
+        "there is no room for another {bytes} bytes of memory ({source}): raise the limit (`ulimit -d`, the container's), \
+         or read it on a machine with more"
+    )]
+    Memory {
+        /// How many bytes were asked for.
+        bytes: u64,
+        /// What the system said.
+        source: io::Error,
+    },
     /// More of something than the numbers here can count.
     #[error("the snapshot has {count} {what}, more than {limit}: it can't be read here")]
     TooLarge {

@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use foldhash::fast::RandomState;
+
+use crate::Error;
 use crate::bits::Bits;
+use crate::column::Column;
 use crate::kinds::{EdgeKind, NodeKind};
-use crate::marks::{FAR, KIND, PAIRED};
-use crate::read::{Edges, LARGE, Nodes, Raw};
+use crate::marks::{ASIDE, FAR, WEAK};
+use crate::read::{Edges, NODE, Nodes, Raw, Sizes, range};
 use crate::source::Source;
 use crate::strings::{Strings, WellKnown};
 
@@ -23,10 +27,6 @@ pub(crate) fn kind_of(bits: u8) -> NodeKind {
     NodeKind::from_bits(bits & KIND_BITS)
 }
 
-fn edge_range(nodes: &Nodes, node: u32) -> std::ops::Range<usize> {
-    nodes.first_edge[node as usize] as usize..nodes.first_edge[node as usize + 1] as usize
-}
-
 /// Spreads the state of DOM nodes over embedder objects, attached before detached, and names the detached ones.
 pub(crate) fn dom_state(raw: &mut Raw, source: &Source) {
     let Raw { nodes, edges, strings, .. } = raw;
@@ -34,9 +34,7 @@ pub(crate) fn dom_state(raw: &mut Raw, source: &Source) {
     if raw.header.nodes.detachedness.is_none() {
         // Before there was a field, the name told.
         for node in 0..count as usize {
-            if kind_of(nodes.kind[node]) == NodeKind::Native
-                && strings.get(source, nodes.name[node]).starts_with("Detached ")
-            {
+            if kind_of(nodes.kind[node]) == NodeKind::Native && strings.begins(source, nodes.name[node], "Detached ") {
                 nodes.kind[node] |= DETACHED << 6;
             }
         }
@@ -78,10 +76,10 @@ pub(crate) fn dom_state(raw: &mut Raw, source: &Source) {
     }
     for state in [ATTACHED, DETACHED] {
         while let Some(node) = lists[usize::from(state) - 1].pop() {
-            for edge in edge_range(nodes, node) {
+            for edge in nodes.edges(node) {
                 if !matches!(EdgeKind::from_bits(edges.kind[edge]), EdgeKind::Hidden | EdgeKind::Other | EdgeKind::Weak)
                 {
-                    visit(nodes, edges.to[edge], state, &mut lists);
+                    visit(nodes, edges.to(edge), state, &mut lists);
                 }
             }
         }
@@ -98,59 +96,38 @@ fn is_user_root(nodes: &Nodes, strings: &Strings, node: u32) -> bool {
     kind_of(nodes.kind[node as usize]) != NodeKind::Synthetic || is_document_root(nodes, strings, node)
 }
 
-/// What the page (the program) owns, as opposed to the debugger and the virtual machine: what the root's short cuts and
-/// the documents reach.
-pub(crate) fn page_owned(nodes: &Nodes, edges: &Edges, strings: &Strings, root: u32) -> Bits {
-    let mut owned = Bits::new(nodes.kind.len());
-    let mut list = Vec::new();
-    for edge in edge_range(nodes, root) {
-        let to = edges.to[edge];
-        let starts = match EdgeKind::from_bits(edges.kind[edge]) {
-            EdgeKind::Element => is_document_root(nodes, strings, to),
-            EdgeKind::Shortcut => true,
-            _ => false,
-        };
-        if starts && owned.insert(to) {
-            list.push(to);
-        }
+/// Whether the page's own begins at the target of this edge of the root: a short cut, or the documents.
+pub(crate) fn is_page_root(nodes: &Nodes, edges: &Edges, strings: &Strings, edge: usize) -> bool {
+    match EdgeKind::from_bits(edges.kind[edge]) {
+        EdgeKind::Element => is_document_root(nodes, strings, edges.to(edge)),
+        EdgeKind::Shortcut => true,
+        _ => false,
     }
-    while let Some(node) = list.pop() {
-        for edge in edge_range(nodes, node) {
-            if edges.kind[edge] & KIND != EdgeKind::Weak as u8 && owned.insert(edges.to[edge]) {
-                list.push(edges.to[edge]);
-            }
-        }
-    }
-    owned
 }
 
 const UNOWNED: u32 = u32::MAX;
 const SHARED: u32 = u32::MAX - 1;
 
-/// Who owns what: backing stores and hidden nodes that exactly one node holds give it their size.
-pub(crate) fn give_sizes_to_owners(nodes: &mut Nodes, edges: &Edges, strings: &Strings, root: u32) {
-    if !edge_range(nodes, root).any(|edge| is_user_root(nodes, strings, edges.to[edge])) {
-        return;
+/// Who owns what: backing stores and hidden nodes that exactly one node holds give it their size. Returns memory that is
+/// not needed any more.
+pub(crate) fn give_sizes_to_owners(
+    sizes: &mut Sizes,
+    nodes: &Nodes,
+    edges: &Edges,
+    strings: &Strings,
+    root: u32,
+) -> Result<Column<u32>, Error> {
+    if !nodes.edges(root).any(|edge| is_user_root(nodes, strings, edges.to(edge))) {
+        return Column::new(0);
     }
-    let count = nodes.kind.len() as u32;
-    let mut ownable = Bits::new(count as usize);
-    for node in 0..count {
-        let name = nodes.name[node as usize];
-        let is_ownable = match kind_of(nodes.kind[node as usize]) {
-            NodeKind::Hidden | NodeKind::Array => true,
-            NodeKind::Native => strings.is(name, WellKnown::ExternalStringData),
-            _ => false,
-        };
-        if is_ownable {
-            ownable.insert(node);
-        }
-    }
-    let mut owners = vec![UNOWNED; count as usize];
+    let ownable = ownable(nodes, strings);
+    let mut owners = Column::filled(nodes.kind.len(), UNOWNED)?;
     let mut list = Vec::new();
-    let spread = |from: u32, owner: u32, owners: &mut [u32], list: &mut Vec<u32>| {
-        for edge in edge_range(nodes, from) {
-            let to = edges.to[edge];
-            if !ownable.get(to) || edges.kind[edge] & KIND == EdgeKind::Weak as u8 {
+    let (packed, first_edge) = (&edges.packed[..], &nodes.first_edge[..]);
+    let spread = |edges: std::ops::Range<usize>, owner: u32, owners: &mut [u32], list: &mut Vec<u32>| {
+        for packed in &packed[edges] {
+            let to = packed & NODE;
+            if !ownable.get(to) || packed & WEAK != 0 {
                 continue;
             }
             let known = &mut owners[to as usize];
@@ -164,78 +141,102 @@ pub(crate) fn give_sizes_to_owners(nodes: &mut Nodes, edges: &Edges, strings: &S
             list.push(to);
         }
     };
-    for node in 0..count {
+    let owned = &mut owners[..];
+    let mut start = 0;
+    for (node, end) in (0_u32..).zip(&first_edge[1..]) {
+        let own = std::mem::replace(&mut start, *end) as usize..*end as usize;
         if ownable.get(node) {
             continue;
         }
-        spread(node, node, &mut owners, &mut list);
-        while let Some(owned) = list.pop() {
-            let owner = owners[owned as usize];
-            spread(owned, owner, &mut owners, &mut list);
+        spread(own, node, owned, &mut list);
+        while let Some(node) = list.pop() {
+            let owner = owned[node as usize];
+            spread(range(first_edge, node), owner, owned, &mut list);
         }
     }
-    for node in 0..count {
-        let owner = owners[node as usize];
+    for node in ownable.iter() {
+        let owner = owned[node as usize];
         if owner < SHARED && kind_of(nodes.kind[owner as usize]) != NodeKind::Synthetic && owner != root {
-            let size = take_size(nodes, node);
-            add_size(nodes, owner, size);
+            let size = sizes.take(node);
+            sizes.add(owner, size);
         }
     }
+    Ok(owners)
 }
 
-/// The self size of a node.
-pub(crate) fn size_of(nodes: &Nodes, node: u32) -> u64 {
-    match nodes.size[node as usize] {
-        LARGE => nodes.large.get(&node).copied().unwrap_or(u64::from(LARGE)),
-        size => u64::from(size),
+/// What may be owned.
+fn ownable(nodes: &Nodes, strings: &Strings) -> Bits {
+    let mut ownable = Bits::new(nodes.kind.len());
+    for (node, kind) in (0_u32..).zip(nodes.kind.iter()) {
+        let is_ownable = match kind_of(*kind) {
+            NodeKind::Hidden | NodeKind::Array => true,
+            NodeKind::Native => strings.is(nodes.name[node as usize], WellKnown::ExternalStringData),
+            _ => false,
+        };
+        if is_ownable {
+            ownable.insert(node);
+        }
     }
+    ownable
 }
 
-fn take_size(nodes: &mut Nodes, node: u32) -> u64 {
-    let size = size_of(nodes, node);
-    nodes.size[node as usize] = 0;
-    size
-}
-
-fn add_size(nodes: &mut Nodes, node: u32, more: u64) {
-    let size = size_of(nodes, node).saturating_add(more);
-    nodes.size[node as usize] = size.min(u64::from(LARGE)) as u32;
-    if size >= u64::from(LARGE) {
-        nodes.large.insert(node, size);
-    }
-}
-
-/// How many edges each node is away from the user's roots. What only the root reaches is far.
-pub(crate) fn distances(nodes: &Nodes, edges: &Edges, strings: &Strings, root: u32, pairs: &[(u32, u32)]) -> Vec<i32> {
-    let mut distances = vec![UNREACHED; nodes.kind.len()];
-    let mut reached = Bits::new(nodes.kind.len());
-    let mut waiting = Waiting { pairs, met: std::collections::HashSet::default() };
-    let mut queue = Vec::new();
-    for edge in edge_range(nodes, root) {
-        let to = edges.to[edge];
-        if is_user_root(nodes, strings, to) {
+/// How many edges each node is away from the user's roots. What only the root reaches is far. `room` is memory to work in,
+/// and is given back.
+pub(crate) fn distances(
+    nodes: &Nodes,
+    edges: &Edges,
+    strings: &Strings,
+    root: u32,
+    pairs: &[(u32, u32)],
+    room: Column<u32>,
+) -> Result<(Column<i32>, Column<u32>), Error> {
+    let count = nodes.kind.len();
+    let mut distances = Column::filled(count, UNREACHED)?;
+    let mut queue = room.reused::<u32>(count)?;
+    let mut search = Search {
+        reached: Bits::new(count),
+        queue: &mut queue[..],
+        length: 0,
+        pairs,
+        met: std::collections::HashSet::default(),
+    };
+    for edge in nodes.edges(root) {
+        let to = edges.to(edge);
+        if is_user_root(nodes, strings, to) && search.reach(to) {
             distances[to as usize] = 1;
-            reached.insert(to);
-            queue.push(to);
         }
     }
-    let base = if queue.is_empty() { 0 } else { SYSTEM_DISTANCE };
-    breadth_first(nodes, edges, &mut queue, &mut distances, &mut reached, &mut waiting);
+    let base = if search.length == 0 { 0 } else { SYSTEM_DISTANCE };
+    breadth_first(nodes, edges, &mut distances, &mut search);
     distances[root as usize] = base;
-    reached.insert(root);
-    queue.clear();
-    queue.push(root);
-    breadth_first(nodes, edges, &mut queue, &mut distances, &mut reached, &mut waiting);
-    distances
+    search.reached.insert(root);
+    search.queue[0] = root;
+    search.length = 1;
+    breadth_first(nodes, edges, &mut distances, &mut search);
+    Ok((distances, queue))
 }
 
-/// Pairs of ephemeron edges of which one has been met.
-struct Waiting<'a> {
+/// A breadth-first search.
+struct Search<'a> {
+    reached: Bits,
+    queue: &'a mut [u32],
+    length: usize,
+    /// Of ephemeron edges, by edge.
     pairs: &'a [(u32, u32)],
-    met: std::collections::HashSet<u32, foldhash::fast::RandomState>,
+    /// Pairs of which one has been met.
+    met: std::collections::HashSet<u32, RandomState>,
 }
 
-impl Waiting<'_> {
+impl Search<'_> {
+    fn reach(&mut self, node: u32) -> bool {
+        let is_new = self.reached.insert(node);
+        if is_new {
+            self.queue[self.length] = node;
+            self.length += 1;
+        }
+        is_new
+    }
+
     /// Whether this edge is the second of its pair.
     fn is_second(&mut self, edge: usize) -> bool {
         let Ok(at) = self.pairs.binary_search_by_key(&(edge as u32), |(edge, _)| *edge) else { return true };
@@ -248,31 +249,23 @@ impl Waiting<'_> {
     }
 }
 
-fn breadth_first(
-    nodes: &Nodes,
-    edges: &Edges,
-    queue: &mut Vec<u32>,
-    distances: &mut [i32],
-    reached: &mut Bits,
-    waiting: &mut Waiting<'_>,
-) {
+fn breadth_first(nodes: &Nodes, edges: &Edges, distances: &mut [i32], search: &mut Search<'_>) {
+    let (packed, first_edge) = (&edges.packed[..], &nodes.first_edge[..]);
     let mut next = 0;
-    while next < queue.len() {
-        let node = queue[next];
+    while next < search.length {
+        let node = search.queue[next];
         next += 1;
         let distance = distances[node as usize].wrapping_add(1);
-        for edge in edge_range(nodes, node) {
-            let to = edges.to[edge];
-            let kind = edges.kind[edge];
-            if reached.get(to) || kind & KIND == EdgeKind::Weak as u8 || kind & FAR != 0 {
+        for edge in range(first_edge, node) {
+            let (packed, to) = (packed[edge], packed[edge] & NODE);
+            if search.reached.get(to) || packed & WEAK != 0 {
                 continue;
             }
-            if kind & PAIRED != 0 && !waiting.is_second(edge) {
+            if packed & ASIDE != 0 && (edges.kind[edge] & FAR != 0 || !search.is_second(edge)) {
                 continue;
             }
-            reached.insert(to);
+            search.reach(to);
             distances[to as usize] = distance;
-            queue.push(to);
         }
     }
 }

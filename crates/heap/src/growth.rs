@@ -167,30 +167,35 @@ pub fn growth(earlier: &[Census], last: &Snapshot, options: &GrowthOptions) -> G
     let intervals = earlier.len();
     let grew = |node: &u32| {
         let steps = charged.steps(*node);
-        steps.iter().all(|step| *step > 0) && steps.iter().sum::<i64>() >= least
+        steps.iter().all(|step| *step > 0) && all(steps) >= least
     };
     let mut owners: Vec<u32> = (0..last.node_count()).filter(|node| charged.in_all.get(*node)).filter(grew).collect();
-    owners.sort_by_key(|node| std::cmp::Reverse(charged.steps(*node).iter().sum::<i64>()));
+    owners.sort_by_key(|node| std::cmp::Reverse(all(charged.steps(*node))));
     owners.truncate(options.limit.max(1).saturating_mul(4));
     let members = members(last, &charged, &owners);
     for owner in owners {
         let found = &members[&owner];
         let steps = charged.steps(owner).to_vec();
-        let sum: i64 = steps.iter().sum();
+        let sum = all(&steps);
         // Code and maps grow while a program warms up.
-        if found.relevant * 2 < sum {
+        if found.relevant.saturating_mul(2) < sum {
             continue;
         }
         let suspect = suspect(last, earlier, owner, steps, found, total, options);
         growth.suspects.extend(suspect);
     }
     let score = |suspect: &Suspect| {
-        let slope = suspect.growth.iter().sum::<i64>() as f64 / intervals as f64;
+        let slope = all(&suspect.growth) as f64 / intervals as f64;
         slope * suspect.share.max(0.0)
     };
     growth.suspects.sort_by(|a, b| score(b).total_cmp(&score(a)));
     growth.suspects.truncate(options.limit);
     growth
+}
+
+/// The growth over all intervals.
+fn all(steps: &[i64]) -> i64 {
+    steps.iter().fold(0, |sum, step| sum.saturating_add(*step))
 }
 
 /// What each object is charged with, per interval.
@@ -217,7 +222,7 @@ fn charge(earlier: &[Census], last: &Snapshot) -> Charged {
     // Objects in all snapshots on the way down the dominator tree, and where their part of the walk ends.
     let mut above: Vec<(u32, u32)> = Vec::new();
     let mut sizes = vec![0_u64; intervals + 1];
-    for (place, &node) in last.tree.walk.iter().enumerate() {
+    for (place, &[node, _]) in last.tree.walk.iter().enumerate() {
         while above.last().is_some_and(|(_, end)| *end as usize <= place) {
             above.pop();
         }
@@ -240,12 +245,14 @@ fn charge(earlier: &[Census], last: &Snapshot) -> Charged {
         charged.shared += 1;
         for interval in 0..intervals {
             let step = sizes[interval + 1] as i64 - sizes[interval] as i64;
-            charged.steps[node as usize * intervals + interval] += step;
+            let own = &mut charged.steps[node as usize * intervals + interval];
+            *own = own.saturating_add(step);
             if let Some((owner, _)) = above.last() {
-                charged.steps[*owner as usize * intervals + interval] -= step;
+                let owner = &mut charged.steps[*owner as usize * intervals + interval];
+                *owner = owner.saturating_sub(step);
             }
         }
-        above.push((node, last.tree.end[place]));
+        above.push((node, last.tree.end(place)));
     }
     charged
 }
@@ -264,17 +271,17 @@ fn members(last: &Snapshot, charged: &Charged, owners: &[u32]) -> HashMap<u32, M
     for &owner in owners {
         let mut members = Members::default();
         let place = last.place(owner) as usize;
-        let end = last.tree.end[place] as usize;
+        let end = last.tree.end(place) as usize;
         let mut at = place + 1;
         members.relevant += last.shallow(owner) as i64;
         while at < end {
-            let node = last.tree.walk[at];
+            let node = last.tree.node(at);
             if charged.in_all.get(node) {
-                at = last.tree.end[at] as usize;
+                at = last.tree.end(at) as usize;
             } else if is_users(last, node) || last.kind(node) == NodeKind::Number {
                 members.relevant += last.retained(node) as i64;
                 members.by_class.entry(last.class_of(node)).or_default().push(node);
-                at = last.tree.end[at] as usize;
+                at = last.tree.end(at) as usize;
             } else {
                 // Backing stores are looked through.
                 if matches!(last.kind(node), NodeKind::Array | NodeKind::Hidden) {
@@ -297,7 +304,7 @@ fn suspect(
     total: i64,
     options: &GrowthOptions,
 ) -> Option<Suspect> {
-    let sum: i64 = growth.iter().sum();
+    let sum = all(&growth);
     let size = |nodes: &[u32]| nodes.iter().map(|node| last.retained(*node)).sum::<u64>();
     let mut classes: ByClass = members.by_class.iter().map(|(class, nodes)| (*class, nodes.clone())).collect();
     classes.sort_by_key(|(class, nodes)| (std::cmp::Reverse(size(nodes)), *class));
@@ -360,13 +367,13 @@ fn inner_pile(last: &Snapshot, classes: &ByClass, sum: i64) -> Option<(u32, ByCl
 fn below(last: &Snapshot, owner: u32) -> ByClass {
     let mut by_class: HashMap<u32, Vec<u32>, RandomState> = HashMap::default();
     let place = last.place(owner) as usize;
-    let end = last.tree.end[place] as usize;
+    let end = last.tree.end(place) as usize;
     let mut at = place + 1;
     while at < end {
-        let node = last.tree.walk[at];
+        let node = last.tree.node(at);
         if is_users(last, node) {
             by_class.entry(last.class_of(node)).or_default().push(node);
-            at = last.tree.end[at] as usize;
+            at = last.tree.end(at) as usize;
         } else {
             at += 1;
         }
@@ -383,8 +390,8 @@ fn all_alike(last: &Snapshot, owner: u32, nodes: &[u32]) -> Vec<u32> {
         return nodes.to_vec();
     };
     let place = last.place(owner) as usize;
-    let below = &last.tree.walk[place + 1..last.tree.end[place] as usize];
-    below.iter().copied().filter(|node| last.class_of(*node) == class).collect()
+    let below = &last.tree.walk[place + 1..last.tree.end(place) as usize];
+    below.iter().map(|[node, _]| *node).filter(|node| last.class_of(*node) == class).collect()
 }
 
 /// In which interval each of these was born.

@@ -22,6 +22,16 @@ impl<'a> Cursor<'a> {
         Self { bytes, pos: 0, base }
     }
 
+    /// Goes to a place in the block.
+    pub(crate) fn go_to(&mut self, pos: usize) {
+        self.pos = pos;
+    }
+
+    /// Where it is in the block.
+    pub(crate) fn place(&self) -> usize {
+        self.pos
+    }
+
     /// Offset in the input.
     pub(crate) fn position(&self) -> u64 {
         (self.base + self.pos) as u64
@@ -125,6 +135,109 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Numbers that are handed on together.
+const TOGETHER: usize = 1024;
+/// Bytes that are looked at together for the ends of numbers.
+const WINDOW: usize = 64;
+
+/// Reads whole records of numbers as V8 writes them (commas between them, line ends before the commas of records), many
+/// at a time: the ends of numbers are found first, so that no number waits for the one before.
+///
+/// `take` gets the values of some records, and where each number ends in `bytes`. Stops before whatever is written in
+/// another way, and near the end of the bytes. Returns how many records were read, and where the last one ends.
+///
+/// # Errors
+/// Those of `take`.
+pub(crate) fn records(
+    bytes: &[u8],
+    start: usize,
+    count: usize,
+    fields: usize,
+    mut take: impl FnMut(usize, &[u64], &[u32]) -> Result<(), Error>,
+) -> Result<(usize, usize), Error> {
+    let mut values = [0_u64; TOGETHER + WINDOW];
+    let mut ends = [0_u32; TOGETHER + WINDOW];
+    let (mut held, mut done, mut end) = (0, 0, start);
+    // Where the next number begins, and the next window.
+    let (mut number, mut window) = (start, start);
+    let mut carry = 0_u64;
+    let mut is_odd = start < 8;
+    while done < count && !is_odd {
+        // With eight bytes before and behind: numbers end in it, and are looked at backwards.
+        let around = bytes.get(window - 8..).and_then(|bytes| bytes.first_chunk::<{ WINDOW + 16 }>());
+        let Some(around) = around else { break };
+        let others = non_digits(around);
+        let mut found = others & (!others << 1 | carry);
+        carry = !others >> 63;
+        while found != 0 {
+            let at = (found.trailing_zeros() & 63) as usize;
+            found &= found - 1;
+            let digits = (window + at).wrapping_sub(number);
+            let word = around[at..at + 8].first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word)) ^ ZEROS;
+            // What stands before the number moves out, zeros move in.
+            let shift = 64_usize.wrapping_sub(8 * digits.min(8)) & 63;
+            let word = word >> shift << shift;
+            is_odd |= (word.wrapping_add(ABOVE_NINE) | word) & HIGH_BITS != 0;
+            let mut value = eight_digits(word);
+            if digits > 8 || digits == 0 {
+                match longer(bytes, number, digits, value) {
+                    Some(longer) => value = longer,
+                    None => is_odd = true,
+                }
+            }
+            let is_line = around[at + 8] == b'\n' && around[at + 9] == b',';
+            is_odd |= !is_line && around[at + 8] != b',';
+            let at = window + at;
+            if is_odd {
+                break;
+            }
+            values[held] = value;
+            ends[held] = at as u32;
+            held += 1;
+            number = at + 1 + usize::from(is_line);
+        }
+        window += WINDOW;
+        if held >= TOGETHER || is_odd {
+            let whole = (held / fields).min(count - done);
+            if whole > 0 {
+                take(done, &values[..whole * fields], &ends[..whole * fields])?;
+                end = ends[whole * fields - 1] as usize;
+            }
+            done += whole;
+            values.copy_within(whole * fields..held, 0);
+            ends.copy_within(whole * fields..held, 0);
+            held -= whole * fields;
+        }
+    }
+    let whole = (held / fields).min(count - done);
+    if whole > 0 {
+        take(done, &values[..whole * fields], &ends[..whole * fields])?;
+        end = ends[whole * fields - 1] as usize;
+    }
+    Ok((done + whole, end))
+}
+
+/// The value of more than eight digits, of which the last eight are known; at most sixteen.
+#[cold]
+fn longer(bytes: &[u8], start: usize, digits: usize, low: u64) -> Option<u64> {
+    let high = bytes.get(start..start + digits.checked_sub(8).filter(|more| (1..=8).contains(more))?)?;
+    let digit = |value: u64, byte: &u8| byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0'));
+    high.iter().try_fold(0, digit).map(|high| high * 100_000_000 + low)
+}
+
+/// One bit for each byte of the window that is no digit.
+#[inline(always)]
+fn non_digits(around: &[u8; WINDOW + 16]) -> u64 {
+    let mut mask = 0;
+    for (index, word) in around[8..WINDOW + 8].chunks_exact(8).enumerate() {
+        let word = word.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word)) ^ ZEROS;
+        let high = (word.wrapping_add(ABOVE_NINE) | word) & HIGH_BITS;
+        // The eight high bits come together in the highest byte.
+        mask |= (high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56 << (8 * index);
+    }
+    mask
+}
+
 /// The value of eight digits, the first in the lowest byte.
 #[inline(always)]
 fn eight_digits(digits: u64) -> u64 {
@@ -168,5 +281,62 @@ mod tests {
         assert!(at("12345678x", 2).contains("byte 108: 'x' where a comma"));
         assert!(at("7", 2).contains("byte 101: the list of numbers ends"));
         assert!(at("18446744073709551616", 1).contains("byte 100: a number has more than 64 bits"));
+    }
+
+    /// Reads what is written many at a time, and the rest one by one.
+    fn all(text: &str, fields: usize, count: usize) -> (usize, Vec<u64>) {
+        let text = format!("{:16}{text}", "");
+        let mut found = Vec::new();
+        let take = |index: usize, values: &[u64], ends: &[u32]| {
+            assert_eq!(index * fields, found.len());
+            assert_eq!(values.len(), ends.len());
+            for (value, end) in values.iter().zip(ends) {
+                let before = &text[..*end as usize];
+                assert!(before.ends_with(&value.to_string()), "{value} ends at {end}");
+            }
+            found.extend_from_slice(values);
+            Ok(())
+        };
+        let (done, end) = records(text.as_bytes(), 16, count, fields, take).expect("nothing is refused");
+        assert_eq!(found.len(), done * fields);
+        let mut cursor = Cursor::new(text.as_bytes(), 0);
+        cursor.go_to(end);
+        let mut record = [0; MAX_FIELDS];
+        for index in done..count {
+            cursor.record(fields, index == 0, &mut record).expect("a record");
+            found.extend_from_slice(&record[..fields]);
+        }
+        (done, found)
+    }
+
+    #[test]
+    fn many_at_a_time_are_the_same_as_one_by_one() {
+        let mut state = 1_u64;
+        let mut number = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state >> 32 >> (state >> 20 & 31)
+        };
+        for fields in [1, 3, 7, 32] {
+            let count = 3_000;
+            let wanted: Vec<u64> =
+                (0..count * fields).map(|_| number() * if number() % 50 == 0 { 1 << 20 } else { 1 }).collect();
+            let record = |numbers: &[u64]| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+            let records: Vec<String> = wanted.chunks(fields).map(record).collect();
+            let text = records.join("\n,");
+            let (done, found) = all(&text, fields, count);
+            assert!(done + 100 > count && found == wanted, "{done} of {count}");
+            // Something is written in another way: what comes before is read together, what comes behind is read as well.
+            for odd in [" , ", "\n, ", "\r\n,", "\t\n,"] {
+                let text = [&records[..1_500].join("\n,"), odd, &records[1_500..].join("\n,")].concat();
+                let (done, found) = all(&text, fields, count);
+                assert!((1_000..1_501).contains(&done) && found == wanted, "{done} of {count}");
+            }
+            // So many digits don't go together.
+            let mut wanted = wanted;
+            wanted[fields] = 12_345_678_901_234_567_890;
+            let text = wanted.chunks(fields).map(record).collect::<Vec<_>>().join("\n,");
+            let (done, found) = all(&text, fields, count);
+            assert!(done <= 1 && found == wanted, "{done} of {count}");
+        }
     }
 }

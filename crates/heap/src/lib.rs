@@ -31,6 +31,7 @@
 mod bits;
 mod causes;
 mod classes;
+mod column;
 mod diff;
 mod dominators;
 mod edges;
@@ -40,6 +41,7 @@ mod growth;
 mod header;
 mod ints;
 mod kinds;
+mod locations;
 mod marks;
 mod overview;
 mod paths;

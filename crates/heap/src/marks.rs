@@ -1,4 +1,4 @@
-//! What the names of edges decide, put into marks on the edges: so the names need not stay in memory.
+//! What walks over the graph ask about edges, put into marks: so the names need not stay in memory, nor be looked at.
 //!
 //! - Values of WeakMaps are held by the key and the table together, and written as two edges. The one from the table does
 //!   not count for dominators; of each pair, the first met does not count for distances.
@@ -19,10 +19,16 @@ use crate::strings::WellKnown;
 pub(crate) const KIND: u8 = 0x0f;
 /// An edge that is one of an ephemeron's pair.
 pub(crate) const PAIRED: u8 = 0x10;
-/// An ephemeron's edge from its table.
-pub(crate) const FROM_TABLE: u8 = 0x20;
 /// An edge that distances don't follow.
 pub(crate) const FAR: u8 = 0x40;
+
+/// In [`crate::read::Edges::packed`]: an edge that does not hold its target.
+pub(crate) const WEAK: u32 = 1 << 31;
+/// An edge that does not count for dominators wherever its ends are: weak, to itself, from an ephemeron's table, a short
+/// cut. Short cuts of the root count: they mark the user's globals.
+pub(crate) const LOOSE: u32 = 1 << 30;
+/// An edge that distances don't follow, or not always: `FAR` or `PAIRED`.
+pub(crate) const ASIDE: u32 = 1 << 29;
 
 /// Nodes that are marked together.
 const CHUNK: usize = 1 << 16;
@@ -39,48 +45,55 @@ pub(crate) fn mark(raw: &mut Raw, source: &Source) -> Vec<(u32, u32)> {
     ephemerons.keys().for_each(|name| {
         is_ephemeron.insert(*name);
     });
+    let root = raw.header.root as u32;
     let Raw { nodes, edges, strings, .. } = raw;
     let nodes = &*nodes;
     let count = nodes.kind.len();
-    let mut kinds = edges.kind.as_mut_slice();
+    let (mut kinds, mut packed) = (&mut edges.kind[..], &mut edges.packed[..]);
     let mut chunks = Vec::with_capacity(count / CHUNK + 1);
     for first in (0..count).step_by(CHUNK) {
         let end = (first + CHUNK).min(count);
         let edges = (nodes.first_edge[end] - nodes.first_edge[first]) as usize;
-        let (chunk, rest) = std::mem::take(&mut kinds).split_at_mut(edges);
-        kinds = rest;
-        chunks.push((first, end, chunk));
+        let (kind, rest) = std::mem::take(&mut kinds).split_at_mut(edges);
+        let (to, other) = std::mem::take(&mut packed).split_at_mut(edges);
+        (kinds, packed) = (rest, other);
+        chunks.push((first as u32, end as u32, kind, to));
     }
-    let pairs = chunks.into_par_iter().map(|(first, end, kinds)| {
+    let names = &edges.name[..];
+    let pairs = chunks.into_par_iter().map(|(first, end, kinds, packed)| {
         let mut pairs = Vec::new();
-        let base = nodes.first_edge[first] as usize;
+        let base = nodes.first_edge[first as usize] as usize;
         for node in first..end {
-            let name = nodes.name[node];
-            let is_context =
-                node_kind(nodes.kind[node]) == NodeKind::Hidden && strings.is(name, WellKnown::NativeContext);
-            let is_descriptors =
-                node_kind(nodes.kind[node]) == NodeKind::Array && strings.is(name, WellKnown::MapDescriptors);
-            let range = nodes.first_edge[node] as usize..nodes.first_edge[node + 1] as usize;
-            for edge in range {
-                let kind = &mut kinds[edge - base];
+            let name = nodes.name[node as usize];
+            let node_kind = node_kind(nodes.kind[node as usize]);
+            let is_context = node_kind == NodeKind::Hidden && strings.is(name, WellKnown::NativeContext);
+            let is_descriptors = node_kind == NodeKind::Array && strings.is(name, WellKnown::MapDescriptors);
+            for edge in nodes.edges(node) {
+                let (kind, to) = (&mut kinds[edge - base], &mut packed[edge - base]);
                 let edge_kind = EdgeKind::from_bits(*kind);
-                let edge_name = edges.name[edge];
-                if is_context && !edge_kind.is_indexed() && strings.is(edge_name, WellKnown::SloppyFunctionMap) {
-                    *kind |= FAR;
+                if edge_kind == EdgeKind::Weak {
+                    *to |= WEAK | LOOSE;
+                } else if *to == node || edge_kind == EdgeKind::Shortcut && node != root {
+                    *to |= LOOSE;
                 }
-                if is_descriptors && !descriptor_counts(edge_kind, edge_name, || strings.get(source, edge_name).into())
+                let edge_name = names[edge];
+                if is_context && !edge_kind.is_indexed() && strings.is(edge_name, WellKnown::SloppyFunctionMap)
+                    || is_descriptors
+                        && !descriptor_counts(edge_kind, edge_name, || strings.beginning(source, edge_name, 64))
                 {
                     *kind |= FAR;
+                    *to |= ASIDE;
                 }
                 if edge_kind != EdgeKind::Internal || !is_ephemeron.get(edge_name) {
                     continue;
                 }
                 if let Some(ephemeron) = ephemerons.get(&edge_name) {
-                    if ephemeron.table == u64::from(nodes.id[node]) {
-                        *kind |= FROM_TABLE;
+                    if ephemeron.table == u64::from(nodes.id[node as usize]) {
+                        *to |= LOOSE;
                     }
                     if !is_descriptors && *kind & FAR == 0 {
                         *kind |= PAIRED;
+                        *to |= ASIDE;
                         pairs.push((edge as u32, ephemeron.pair));
                     }
                 }
@@ -96,18 +109,19 @@ fn node_kind(bits: u8) -> NodeKind {
 }
 
 /// Whether a link of map descriptors counts: all but every third, which shared descriptors may have outlived.
-fn descriptor_counts(kind: EdgeKind, name: u32, text: impl Fn() -> String) -> bool {
+fn descriptor_counts<'a>(kind: EdgeKind, name: u32, text: impl Fn() -> &'a [u8]) -> bool {
     let index = if kind.is_indexed() {
         Some(i64::from(name))
     } else {
-        let text = text();
-        let text = text.trim_start();
-        let (sign, digits) = match text.strip_prefix('-') {
-            Some(rest) => (-1, rest),
-            None => (1, text.strip_prefix('+').unwrap_or(text)),
+        let text = text().trim_ascii_start();
+        let (sign, digits) = match text.split_first() {
+            Some((b'-', rest)) => (-1, rest),
+            Some((b'+', rest)) => (1, rest),
+            _ => (1, text),
         };
-        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-        digits[..end].parse::<i64>().ok().map(|index| sign * index)
+        let end = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
+        let digits = std::str::from_utf8(&digits[..end]).ok();
+        digits.and_then(|digits| digits.parse::<i64>().ok()).map(|index| sign * index)
     };
     index.is_none_or(|index| index < 2 || index % 3 != 1)
 }
@@ -174,9 +188,9 @@ mod tests {
 
     #[test]
     fn every_third_descriptor_is_far() {
-        let counts = |index| descriptor_counts(EdgeKind::Hidden, index, String::new);
+        let counts = |index| descriptor_counts(EdgeKind::Hidden, index, || b"");
         assert_eq!((0..9).map(counts).collect::<Vec<_>>(), [true, true, true, true, false, true, true, false, true]);
-        let named = |text: &str| descriptor_counts(EdgeKind::Internal, 0, || text.to_owned());
+        let named = |text: &'static str| descriptor_counts(EdgeKind::Internal, 0, || text.as_bytes());
         assert_eq!((named("4x"), named("-4"), named("x"), named(" 7")), (false, true, true, false));
     }
 }

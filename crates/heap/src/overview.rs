@@ -95,9 +95,8 @@ pub fn overview(snapshot: &Snapshot, limit: usize) -> Overview {
             grouped(snapshot, |node| {
                 let is_detached = snapshot.detachedness(node) == Detachedness::Detached;
                 // Node.js marks objects of its own in the same way.
-                let is_dom = is_detached
-                    && snapshot.kind(node) == NodeKind::Native
-                    && !snapshot.name(node).starts_with(NODES_OWN);
+                let is_dom =
+                    is_detached && snapshot.kind(node) == NodeKind::Native && !snapshot.name_begins(node, NODES_OWN);
                 is_dom.then(|| (snapshot.class_of(node), None))
             }),
             limit,
@@ -124,10 +123,10 @@ pub fn classes_within(snapshot: &Snapshot, is: impl Fn(&str) -> bool) -> Vec<Cla
         (0..snapshot.classes.keys.len() as u32).map(|class| is(&snapshot.class_name(class))).collect();
     let mut sums: HashMap<u32, (Sums, u32), RandomState> = HashMap::default();
     let mut inside = 0;
-    for (place, &node) in (0_u32..).zip(&snapshot.tree.walk) {
+    for (place, &[node, _]) in (0_u32..).zip(snapshot.tree.walk.iter()) {
         let class = snapshot.class_of(node);
         let size = snapshot.shallow(node);
-        let end = snapshot.tree.end[place as usize];
+        let end = snapshot.tree.end(place as usize);
         if place >= inside {
             if !chosen[class as usize] {
                 continue;
@@ -169,7 +168,7 @@ pub(crate) fn is_users(snapshot: &Snapshot, node: u32) -> bool {
 /// Whether it is the variables of a function.
 pub(crate) fn is_context(snapshot: &Snapshot, node: u32) -> bool {
     matches!(snapshot.kind(node), NodeKind::Object | NodeKind::Hidden | NodeKind::Array)
-        && snapshot.name(node).starts_with("system / Context")
+        && snapshot.name_begins(node, "system / Context")
 }
 
 fn biggest(snapshot: &Snapshot, limit: usize) -> Vec<u32> {
@@ -249,14 +248,14 @@ type Groups = HashMap<(u32, Option<Location>), (u64, u64, u64, u32), RandomState
 fn grouped(snapshot: &Snapshot, key: impl Fn(u32) -> Option<(u32, Option<Location>)>) -> Groups {
     let mut groups = Groups::default();
     let mut inside: HashMap<(u32, Option<Location>), u32, RandomState> = HashMap::default();
-    for (place, &node) in snapshot.tree.walk.iter().enumerate() {
+    for (place, &[node, _]) in snapshot.tree.walk.iter().enumerate() {
         let Some(key) = key(node) else { continue };
         let group = groups.entry(key).or_insert((0, 0, 0, node));
         group.0 += 1;
         group.1 += snapshot.shallow(node);
         let end = inside.entry(key).or_insert(0);
         if place as u32 >= *end {
-            *end = snapshot.tree.end[place];
+            *end = snapshot.tree.end(place);
             group.2 += snapshot.retained(node);
         }
         if snapshot.retained(node) > snapshot.retained(group.3) {
@@ -306,7 +305,7 @@ fn duplicated_strings(snapshot: &Snapshot, limit: usize) -> Vec<Group> {
 }
 
 fn collections(snapshot: &Snapshot, limit: usize) -> Vec<Collection> {
-    let pointer = if snapshot.nodes.size.iter().any(|size| size % 8 != 0) { 4 } else { 8 };
+    let pointer = if snapshot.sizes.has_short_pointers() { 4 } else { 8 };
     let mut found = Vec::new();
     for node in 0..snapshot.node_count() {
         let shallow = snapshot.shallow(node);

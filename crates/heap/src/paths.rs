@@ -69,7 +69,7 @@ fn between(snapshot: &Snapshot, dominator: u32, node: u32, budget: &mut usize) -
     // Where only edges of little evidence lead: tried when nothing else is left.
     let mut far = VecDeque::new();
     while let Some(at) = near.pop_front().or_else(|| far.pop_front()) {
-        for &retainer in snapshot.retainers(at) {
+        for retainer in snapshot.retainers(at) {
             if retainer == node || came_from.contains_key(&retainer) {
                 continue;
             }
@@ -120,7 +120,7 @@ fn best_edge(snapshot: &Snapshot, from: u32, to: u32, budget: &mut usize) -> Opt
     };
     let range = range.take(*budget);
     *budget -= range.len();
-    let edges = range.filter(|edge| snapshot.edges.to[*edge] == to);
+    let edges = range.filter(|edge| snapshot.edges.to(*edge) == to);
     let edge = edges.take(64).min_by_key(|edge| rank(snapshot.edge_kind(*edge)))?;
     let kind = snapshot.edge_kind(edge);
     let name = snapshot.edge_names(edge..edge + 1).first().copied()?;

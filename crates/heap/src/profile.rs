@@ -16,7 +16,7 @@ pub fn profile(snapshot: &Snapshot) -> Profile {
     let mut stacks = Vec::new();
     // On the way down: where a node's part of the walk ends, its class, its stack.
     let mut above: Vec<(u32, u32, Option<_>)> = Vec::new();
-    for (place, &node) in snapshot.tree.walk.iter().enumerate() {
+    for (place, &[node, _]) in snapshot.tree.walk.iter().enumerate() {
         while above.last().is_some_and(|(end, ..)| *end as usize <= place) {
             above.pop();
         }
@@ -35,7 +35,7 @@ pub fn profile(snapshot: &Snapshot) -> Profile {
             }
         };
         if is_new {
-            above.push((snapshot.tree.end[place], class, stack));
+            above.push((snapshot.tree.end(place), class, stack));
         }
         let Some(stack) = stack else { continue };
         let size = snapshot.shallow(node);

@@ -4,51 +4,124 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use burnmark_model::{Position, Warning};
+use burnmark_model::Warning;
 use foldhash::fast::RandomState;
 use rayon::prelude::*;
 
+use crate::Error;
+use crate::column::Column;
 use crate::error::malformed;
 use crate::header::{self, Header, MAX_FIELDS};
-use crate::ints::Cursor;
+use crate::ints::{self, Cursor};
+use crate::locations::{self, Locations};
 use crate::scan::{self, BLOCK, Numbers, Sections};
 use crate::source::Source;
 use crate::strings::Strings;
-use crate::{Error, Location};
 
-/// Most nodes and edges: their numbers have 32 bits, of which the largest mean something else.
-pub(crate) const LIMIT: u64 = u32::MAX as u64 - 8;
+/// Most edges: their numbers have 32 bits, of which the largest mean something else.
+const MAX_EDGES: u64 = u32::MAX as u64 - 8;
+/// Most nodes: see [`Edges::packed`].
+const MAX_NODES: u64 = NODE as u64 - 8;
+
+/// Most bytes of all nodes: sums and differences of sizes fit 64 bits.
+const MAX_SIZE: u128 = 1 << 62;
 
 /// How many bytes behind a block may belong to its last record.
 const SLACK: usize = 16 << 10;
 
-/// What a self size in `Nodes::size` stands for that does not fit there.
-pub(crate) const LARGE: u32 = u32::MAX;
+/// What a size in `Sizes::small` stands for that does not fit there.
+const LARGE: u32 = u32::MAX;
 
 /// The nodes, by column.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Nodes {
     /// `NodeKind`, with `Detachedness` in the upper two bits.
-    pub(crate) kind: Vec<u8>,
-    pub(crate) name: Vec<u32>,
-    pub(crate) id: Vec<u32>,
-    pub(crate) size: Vec<u32>,
-    /// Sizes of 4 GiB and more, by node.
-    pub(crate) large: HashMap<u32, u64, RandomState>,
+    pub(crate) kind: Column<u8>,
+    pub(crate) name: Column<u32>,
+    pub(crate) id: Column<u32>,
     /// First edge of each node, and the number of edges at the end.
-    pub(crate) first_edge: Vec<u32>,
+    pub(crate) first_edge: Column<u32>,
 }
 
+impl Nodes {
+    /// The numbers of a node's edges.
+    #[inline(always)]
+    pub(crate) fn edges(&self, node: u32) -> std::ops::Range<usize> {
+        range(&self.first_edge, node)
+    }
+}
+
+/// The numbers of a node's edges, where the first one of each node is.
+#[inline(always)]
+pub(crate) fn range(first_edge: &[u32], node: u32) -> std::ops::Range<usize> {
+    first_edge[node as usize] as usize..first_edge[node as usize + 1] as usize
+}
+
+/// Sizes of nodes in bytes: as they are written, later with what the nodes own.
+#[derive(Debug)]
+pub(crate) struct Sizes {
+    small: Column<u32>,
+    /// Sizes of 4 GiB and more, by node.
+    large: HashMap<u32, u64, RandomState>,
+}
+
+impl Sizes {
+    #[inline(always)]
+    pub(crate) fn of(&self, node: u32) -> u64 {
+        match self.small[node as usize] {
+            LARGE => self.large.get(&node).copied().unwrap_or(u64::from(LARGE)),
+            size => u64::from(size),
+        }
+    }
+
+    pub(crate) fn take(&mut self, node: u32) -> u64 {
+        let size = self.of(node);
+        self.small[node as usize] = 0;
+        size
+    }
+
+    pub(crate) fn add(&mut self, node: u32, more: u64) {
+        let size = self.of(node).saturating_add(more);
+        self.small[node as usize] = size.min(u64::from(LARGE)) as u32;
+        if size >= u64::from(LARGE) {
+            self.large.insert(node, size);
+        }
+    }
+
+    /// All of them together.
+    fn total(&self) -> u128 {
+        let small = self.small.iter().filter(|size| **size != LARGE).map(|size| u128::from(*size));
+        small.sum::<u128>() + self.large.values().map(|size| u128::from(*size)).sum::<u128>()
+    }
+
+    /// Whether pointers have four bytes: some size is no multiple of eight.
+    pub(crate) fn has_short_pointers(&self) -> bool {
+        self.small.iter().any(|size| *size != LARGE && size % 8 != 0)
+    }
+}
+
+/// The bits of [`Edges::packed`] that say where the edge goes to.
+pub(crate) const NODE: u32 = (1 << 29) - 1;
+
 /// The edges, by column.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Edges {
-    pub(crate) to: Vec<u32>,
+    /// Where it goes to, with what walks over the graph ask about it in the upper bits: see `marks`.
+    pub(crate) packed: Column<u32>,
     /// `EdgeKind`, with marks in the upper bits.
-    pub(crate) kind: Vec<u8>,
-    /// Name or index.
-    pub(crate) name: Vec<u32>,
+    pub(crate) kind: Column<u8>,
+    /// Name or index; dropped when everything that names decide has been decided.
+    pub(crate) name: Column<u32>,
     /// Where each `OFFSET_EVERY`th record ends in the input, the first after so many.
     pub(crate) offsets: Vec<u64>,
+}
+
+impl Edges {
+    /// The node an edge goes to.
+    #[inline(always)]
+    pub(crate) fn to(&self, edge: usize) -> u32 {
+        self.packed[edge] & NODE
+    }
 }
 
 /// How many edges lie between two remembered places of the input.
@@ -59,10 +132,10 @@ pub(crate) const OFFSET_EVERY: usize = 1024;
 pub(crate) struct Raw {
     pub(crate) header: Header,
     pub(crate) nodes: Nodes,
+    pub(crate) sizes: Sizes,
     pub(crate) edges: Edges,
     pub(crate) strings: Strings,
-    /// By node, sorted.
-    pub(crate) locations: Vec<(u32, Location)>,
+    pub(crate) locations: Locations,
     /// Where the list of edges is.
     pub(crate) edge_list: Numbers,
     pub(crate) warnings: Vec<Warning>,
@@ -80,24 +153,31 @@ pub(crate) fn read(source: &Source, progress: Option<&Arc<AtomicU64>>) -> Result
     let mut warnings = Vec::new();
     let (lists, strings) = rayon::join(
         || {
-            let nodes = read_nodes(source, node_list, &header, progress)?;
-            let edges = read_edges(source, edge_list, &header, nodes.kind.len(), progress)?;
-            Ok::<_, Error>((nodes, edges))
+            let (nodes, sizes, largest) = read_nodes(source, node_list, &header, progress)?;
+            let (edges, name) = read_edges(source, edge_list, &header, nodes.kind.len(), progress)?;
+            Ok::<_, Error>((nodes, sizes, edges, largest.max(name)))
         },
         || {
             let mut warnings = Vec::new();
             Strings::find(source, strings_at, &mut warnings).map(|strings| (strings, warnings))
         },
     );
-    let (mut nodes, mut edges) = lists?;
+    let (mut nodes, sizes, mut edges, largest_name) = lists?;
     let (mut strings, cut) = strings?;
     let is_cut = !cut.is_empty();
     warnings.extend(cut);
-    sum_edge_counts(&mut nodes, edges.to.len(), node_list.start)?;
-    let locations = read_locations(source, &sections, &header, nodes.kind.len(), &mut warnings)?;
-    check_names(&mut nodes, &mut edges, &mut strings, is_cut, (node_list.start, edge_list.start))?;
+    let total = sizes.total() + u128::from(header.extra_native_bytes);
+    if total > MAX_SIZE {
+        let what = format!("its sizes add up to {total} bytes, more than any memory has");
+        return Err(malformed(node_list.start as u64, what));
+    }
+    sum_edge_counts(&mut nodes, edges.kind.len(), node_list.start)?;
+    let locations = locations::read(source, &sections, &header, nodes.kind.len(), &mut warnings)?;
+    if largest_name as usize >= strings.len() {
+        check_names(&mut nodes, &mut edges, &mut strings, is_cut, (node_list.start, edge_list.start))?;
+    }
     for (what, read, said) in
-        [("nodes", nodes.kind.len() as u64, header.node_count), ("edges", edges.to.len() as u64, header.edge_count)]
+        [("nodes", nodes.kind.len() as u64, header.node_count), ("edges", edges.kind.len() as u64, header.edge_count)]
     {
         if said != 0 && said != read {
             warnings.push(Warning {
@@ -110,7 +190,7 @@ pub(crate) fn read(source: &Source, progress: Option<&Arc<AtomicU64>>) -> Result
     if header.root >= nodes.kind.len() as u64 {
         return Err(Error::Header(format!("names node {} as the root, there are {}", header.root, nodes.kind.len())));
     }
-    Ok(Raw { header, nodes, edges, strings, locations, edge_list: edge_list.clone(), warnings })
+    Ok(Raw { header, nodes, sizes, edges, strings, locations, edge_list: edge_list.clone(), warnings })
 }
 
 /// The lists that must be there, whole.
@@ -154,7 +234,7 @@ fn truncated(source: &Source, sections: &Sections, section: &'static str, got: S
 }
 
 /// The records whose first number lies in each block.
-fn ranges(numbers: &Numbers, fields: usize) -> Vec<(usize, usize)> {
+pub(crate) fn ranges(numbers: &Numbers, fields: usize) -> Vec<(usize, usize)> {
     let records = (numbers.count() / fields as u64) as usize;
     let pairs = numbers.commas.windows(2).enumerate();
     let range = |(block, pair): (usize, &[u64])| {
@@ -165,14 +245,17 @@ fn ranges(numbers: &Numbers, fields: usize) -> Vec<(usize, usize)> {
     pairs.map(range).collect()
 }
 
+/// Bytes before a block that are read with it: numbers are looked at from their ends.
+const BEFORE: usize = 16;
+
 /// Parses all records of a list, in parallel, each block into its own part of the result.
-fn parse<P: Send>(
+pub(crate) fn parse<P: Send>(
     source: &Source,
     numbers: &Numbers,
     fields: usize,
     parts: Vec<P>,
     progress: Option<&Arc<AtomicU64>>,
-    take: impl Fn(&mut P, usize, &[u64; MAX_FIELDS], u64) -> Result<(), Error> + Sync,
+    take: impl Fn(&mut P, usize, &[u64], u64) -> Result<(), Error> + Sync,
 ) -> Result<Vec<P>, Error> {
     let ranges = ranges(numbers, fields);
     let work = parts.into_par_iter().zip(ranges.par_iter()).enumerate();
@@ -182,15 +265,27 @@ fn parse<P: Send>(
         }
         let start = numbers.start + block * BLOCK;
         let stop = (start + BLOCK + SLACK).min(numbers.end);
-        let bytes = source.block(start, stop, buffer)?;
-        let mut cursor = Cursor::new(bytes, start);
+        let before = BEFORE.min(start);
+        let bytes = source.block(start - before, stop, buffer)?;
+        let mut cursor = Cursor::new(bytes, start - before);
+        cursor.go_to(before);
+        // The comma before a block's first record is one of those skipped.
         cursor.skip_commas((first as u64 * fields as u64 - numbers.commas[block]) as usize);
         cursor.skip_blanks();
+        let base = (start - before) as u64;
+        let (done, place) = ints::records(bytes, cursor.place(), end - first, fields, |index, values, ends| {
+            let records = values.chunks_exact(fields).zip(ends.chunks_exact(fields));
+            for (at, (record, ends)) in records.enumerate() {
+                take(&mut part, index + at, record, base + u64::from(ends[fields - 1]))?;
+            }
+            Ok(())
+        })?;
+        // What is left is written in some other way, or is near the end.
+        cursor.go_to(place);
         let mut record = [0; MAX_FIELDS];
-        for index in 0..end - first {
-            // The comma before a block's first record is one of those skipped.
+        for index in done..end - first {
             cursor.record(fields, index == 0, &mut record)?;
-            take(&mut part, index, &record, cursor.position())?;
+            take(&mut part, index, &record[..fields], cursor.position())?;
         }
         if let Some(progress) = progress {
             progress.fetch_add((BLOCK.min(numbers.end - start)) as u64, Ordering::Relaxed);
@@ -200,20 +295,20 @@ fn parse<P: Send>(
     parsed.collect()
 }
 
-fn whole_records(numbers: &Numbers, fields: usize, what: &'static str) -> Result<usize, Error> {
+fn whole_records(numbers: &Numbers, fields: usize, what: &'static str, limit: u64) -> Result<usize, Error> {
     let count = numbers.count();
     if !count.is_multiple_of(fields as u64) {
         let what = format!("the list of {what} has {count} numbers, which is no multiple of {fields}");
         return Err(malformed(numbers.end as u64, what));
     }
     let records = count / fields as u64;
-    if records > LIMIT {
-        return Err(Error::TooLarge { count: records, what, limit: LIMIT });
+    if records > limit {
+        return Err(Error::TooLarge { count: records, what, limit });
     }
     Ok(records as usize)
 }
 
-fn small(value: u64, what: &str, position: u64) -> Result<u32, Error> {
+pub(crate) fn small(value: u64, what: &str, position: u64) -> Result<u32, Error> {
     u32::try_from(value).map_err(|_| malformed(position, format!("{what} {value} has more than 32 bits")))
 }
 
@@ -235,6 +330,7 @@ struct NodePart<'a> {
     size: &'a mut [u32],
     edges: &'a mut [u32],
     large: Vec<(u32, u64)>,
+    largest_name: u32,
 }
 
 fn read_nodes(
@@ -242,23 +338,22 @@ fn read_nodes(
     list: &Numbers,
     header: &Header,
     progress: Option<&Arc<AtomicU64>>,
-) -> Result<Nodes, Error> {
+) -> Result<(Nodes, Sizes, u32), Error> {
     let layout = &header.nodes;
-    let count = whole_records(list, layout.fields, "nodes")?;
+    let count = whole_records(list, layout.fields, "nodes", MAX_NODES)?;
     if count == 0 {
         return Err(malformed(list.start as u64, "the snapshot has no nodes"));
     }
     let mut nodes = Nodes {
-        kind: vec![0; count],
-        name: vec![0; count],
-        id: vec![0; count],
-        size: vec![0; count],
-        large: HashMap::default(),
-        first_edge: vec![0; count + 1],
+        kind: Column::new(count)?,
+        name: Column::new(count)?,
+        id: Column::new(count)?,
+        first_edge: Column::new(count + 1)?,
     };
+    let mut sizes = Sizes { small: Column::new(count)?, large: HashMap::default() };
     let ranges = ranges(list, layout.fields);
     let columns = cut(&mut nodes.kind, &ranges).into_iter().zip(cut(&mut nodes.name, &ranges));
-    let columns = columns.zip(cut(&mut nodes.id, &ranges)).zip(cut(&mut nodes.size, &ranges));
+    let columns = columns.zip(cut(&mut nodes.id, &ranges)).zip(cut(&mut sizes.small, &ranges));
     let columns = columns.zip(cut(&mut nodes.first_edge[..count], &ranges)).zip(&ranges);
     let part = |(((((kind, name), id), size), edges), range): (_, &(usize, usize))| NodePart {
         first: range.0,
@@ -268,6 +363,7 @@ fn read_nodes(
         size,
         edges,
         large: Vec::new(),
+        largest_name: 0,
     };
     let parts: Vec<NodePart<'_>> = columns.map(part).collect();
     let parts = parse(source, list, layout.fields, parts, progress, |part, index, record, position| {
@@ -280,6 +376,7 @@ fn read_nodes(
         let detachedness = layout.detachedness.map_or(0, |field| record[field] as u8 & 3);
         part.kind[index] = *kind as u8 | detachedness << 6;
         part.name[index] = small(record[layout.name], "a node's name", position)?;
+        part.largest_name = part.largest_name.max(part.name[index]);
         part.id[index] = small(record[layout.id], "a node's id", position)?;
         part.edges[index] = small(record[layout.edge_count], "a node's number of edges", position)?;
         let size = record[layout.self_size];
@@ -289,8 +386,9 @@ fn read_nodes(
         }
         Ok(())
     })?;
-    nodes.large = parts.into_iter().flat_map(|part| part.large).collect();
-    Ok(nodes)
+    let largest_name = parts.iter().map(|part| part.largest_name).max().unwrap_or(0);
+    sizes.large = parts.into_iter().flat_map(|part| part.large).collect();
+    Ok((nodes, sizes, largest_name))
 }
 
 struct EdgePart<'a> {
@@ -299,6 +397,7 @@ struct EdgePart<'a> {
     to: &'a mut [u32],
     kind: &'a mut [u8],
     name: &'a mut [u32],
+    largest_name: u32,
 }
 
 fn read_edges(
@@ -307,12 +406,17 @@ fn read_edges(
     header: &Header,
     nodes: usize,
     progress: Option<&Arc<AtomicU64>>,
-) -> Result<Edges, Error> {
+) -> Result<(Edges, u32), Error> {
     let layout = &header.edges;
-    let count = whole_records(list, layout.fields, "edges")?;
-    let mut edges = Edges { to: vec![0; count], kind: vec![0; count], name: vec![0; count], offsets: Vec::new() };
+    let count = whole_records(list, layout.fields, "edges", MAX_EDGES)?;
+    let mut edges = Edges {
+        packed: Column::new(count)?,
+        kind: Column::new(count)?,
+        name: Column::new(count)?,
+        offsets: Vec::new(),
+    };
     let ranges = ranges(list, layout.fields);
-    let columns = cut(&mut edges.to, &ranges).into_iter().zip(cut(&mut edges.kind, &ranges));
+    let columns = cut(&mut edges.packed, &ranges).into_iter().zip(cut(&mut edges.kind, &ranges));
     let columns = columns.zip(cut(&mut edges.name, &ranges)).zip(&ranges);
     let part = |(((to, kind), name), range): (_, &(usize, usize))| EdgePart {
         first: range.0,
@@ -320,9 +424,12 @@ fn read_edges(
         to,
         kind,
         name,
+        largest_name: 0,
     };
     let parts: Vec<EdgePart<'_>> = columns.map(part).collect();
     let fields = header.nodes.fields as u64;
+    // Multiplying by this gives the quotient in the upper half, for all that may be an index.
+    let reciprocal = u128::from(u64::MAX / fields) + 1;
     let parts = parse(source, list, layout.fields, parts, progress, |part, index, record, position| {
         let Some(kind) = layout.kinds.get(record[layout.kind] as usize) else {
             return Err(malformed(
@@ -331,28 +438,33 @@ fn read_edges(
             ));
         };
         let index_of_node = record[layout.to_node];
-        let to = index_of_node / fields;
+        let to = ((u128::from(index_of_node) * reciprocal) >> 64) as u64;
         if to >= nodes as u64 || to * fields != index_of_node {
             return Err(malformed(position, format!("an edge to index {index_of_node}, where no node begins")));
         }
         part.to[index] = to as u32;
         part.kind[index] = *kind as u8;
-        part.name[index] = small(record[layout.name], "an edge's name", position)?;
+        let name = small(record[layout.name], "an edge's name", position)?;
+        part.name[index] = name;
+        if !kind.is_indexed() {
+            part.largest_name = part.largest_name.max(name);
+        }
         if (part.first + index + 1).is_multiple_of(OFFSET_EVERY) {
             part.offsets.push(position);
         }
         Ok(())
     })?;
+    let largest_name = parts.iter().map(|part| part.largest_name).max().unwrap_or(0);
     edges.offsets = parts.into_iter().flat_map(|part| part.offsets).collect();
-    Ok(edges)
+    Ok((edges, largest_name))
 }
 
 /// Turns numbers of edges into the first edge of each node.
 fn sum_edge_counts(nodes: &mut Nodes, edges: usize, position: usize) -> Result<(), Error> {
     let mut sum = 0_u64;
-    for first in &mut nodes.first_edge {
+    for first in nodes.first_edge.iter_mut() {
         let count = u64::from(*first);
-        *first = sum.min(LIMIT) as u32;
+        *first = sum.min(MAX_EDGES) as u32;
         sum += count;
     }
     if sum != edges as u64 {
@@ -360,56 +472,6 @@ fn sum_edge_counts(nodes: &mut Nodes, edges: usize, position: usize) -> Result<(
         return Err(malformed(position as u64, what));
     }
     Ok(())
-}
-
-/// Locations are not needed for the graph: what is wrong with them is a warning.
-fn read_locations(
-    source: &Source,
-    sections: &Sections,
-    header: &Header,
-    nodes: usize,
-    warnings: &mut Vec<Warning>,
-) -> Result<Vec<(u32, Location)>, Error> {
-    let (Some(layout), Some(list)) = (&header.locations, &sections.locations) else { return Ok(Vec::new()) };
-    let mut warn = |what: String| {
-        warnings.push(Warning { message: what, position: Some(Position::Byte(list.start as u64)), count: 1 });
-    };
-    if !list.complete || list.count() % layout.fields as u64 != 0 {
-        warn("the list of source locations is damaged: classes are not told apart by place".to_owned());
-        return Ok(Vec::new());
-    }
-    let parts = ranges(list, layout.fields).iter().map(|_| Vec::new()).collect();
-    let parsed = parse(source, list, layout.fields, parts, None, |part, _, record, position| {
-        let node = record[layout.object] / header.nodes.fields as u64;
-        if node >= nodes as u64 {
-            return Err(malformed(position, format!("a location of node {node}, which is not there")));
-        }
-        let field = |at: usize, what| small(record[at], what, position);
-        part.push((
-            node as u32,
-            Location {
-                script: field(layout.script, "a script's id")?,
-                line: field(layout.line, "a line")?,
-                column: field(layout.column, "a column")?,
-            },
-        ));
-        Ok(())
-    });
-    match parsed {
-        Ok(parts) => {
-            let mut locations: Vec<(u32, Location)> = parts.into_iter().flatten().collect();
-            // The last one of a node counts.
-            locations.reverse();
-            locations.sort_by_key(|(node, _)| *node);
-            locations.dedup_by_key(|(node, _)| *node);
-            Ok(locations)
-        }
-        Err(Error::Io(error)) => Err(Error::Io(error)),
-        Err(error) => {
-            warn(format!("source locations can't be read, classes are not told apart by place: {error}"));
-            Ok(Vec::new())
-        }
-    }
 }
 
 /// Names must be strings that are there. Those that a cut has lost become `?`.
@@ -433,7 +495,7 @@ fn check_names(
         edges
             .name
             .par_iter_mut()
-            .zip(&edges.kind)
+            .zip(edges.kind.par_iter())
             .filter(|(_, kind)| named(**kind))
             .for_each(|(name, _)| replace(name));
         return Ok(());
@@ -444,7 +506,8 @@ fn check_names(
         let what = format!("node {node} has name {}, but there are {strings} strings", nodes.name[node]);
         return Err(malformed(positions.0 as u64, what));
     }
-    let edge = edges.name.par_iter().zip(&edges.kind).position_first(|(name, kind)| named(*kind) && wrong(*name));
+    let edge =
+        edges.name.par_iter().zip(edges.kind.par_iter()).position_first(|(name, kind)| named(*kind) && wrong(*name));
     if let Some(edge) = edge {
         let what = format!("edge {edge} has name {}, but there are {strings} strings", edges.name[edge]);
         return Err(malformed(positions.1 as u64, what));

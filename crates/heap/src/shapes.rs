@@ -94,8 +94,10 @@ pub(crate) fn plain_objects(nodes: &Nodes, edges: &Edges, strings: &Strings, sou
 }
 
 fn properties<'a>(nodes: &Nodes, edges: &'a Edges, node: u32) -> impl Iterator<Item = u32> + 'a {
-    let range = nodes.first_edge[node as usize] as usize..nodes.first_edge[node as usize + 1] as usize;
-    range.filter(|edge| edges.kind[*edge] & crate::marks::KIND == EdgeKind::Property as u8).map(|edge| edges.name[edge])
+    nodes
+        .edges(node)
+        .filter(|edge| edges.kind[*edge] & crate::marks::KIND == EdgeKind::Property as u8)
+        .map(|edge| edges.name[edge])
 }
 
 /// A property's name as it stands in a shape's name: quoted where it would be misread.
@@ -196,6 +198,10 @@ fn merge_same_names(plain: &PlainObjects, candidates: &mut Vec<(Vec<u32>, (u64, 
     *candidates = merged;
 }
 
+/// How many steps of comparing may be taken for each property: what programs make takes a few. Objects beyond that, which
+/// must have been made up for the purpose, belong to no shape.
+const STEPS: usize = 1_000;
+
 /// For each plain object, in order, the shape it belongs to.
 pub(crate) fn apply(plain: &PlainObjects, shapes: &[Shape], nodes: &Nodes, edges: &Edges) -> Vec<(u32, Option<u32>)> {
     let by_text: HashMap<&str, u32, RandomState> =
@@ -207,6 +213,7 @@ pub(crate) fn apply(plain: &PlainObjects, shapes: &[Shape], nodes: &Nodes, edges
     let chunks = plain.nodes.par_chunks(CHUNK).map(|objects| {
         let mut cache: HashMap<Vec<u32>, Option<u32>, RandomState> = HashMap::default();
         let mut list = Vec::new();
+        let mut work = Work { active: Vec::new(), met: vec![0; matcher.states.len()], lists: 0, left: CHUNK * STEPS };
         let shape = |node: &u32| {
             list.clear();
             let numbers = properties(nodes, edges, *node).map(|name| plain.number[name as usize]);
@@ -215,7 +222,8 @@ pub(crate) fn apply(plain: &PlainObjects, shapes: &[Shape], nodes: &Nodes, edges
             let shape = match cache.get(list.as_slice()) {
                 Some(shape) => *shape,
                 None => {
-                    let shape = matcher.best(&list);
+                    work.left = work.left.saturating_add(list.len() * STEPS);
+                    let shape = matcher.best(&list, &mut work);
                     cache.insert(list.clone(), shape);
                     shape
                 }
@@ -225,6 +233,16 @@ pub(crate) fn apply(plain: &PlainObjects, shapes: &[Shape], nodes: &Nodes, edges
         objects.iter().map(shape).collect::<Vec<_>>()
     });
     chunks.collect::<Vec<_>>().concat()
+}
+
+/// What comparing lists works with.
+struct Work {
+    active: Vec<u32>,
+    /// By state: the last list that met it.
+    met: Vec<u32>,
+    lists: u32,
+    /// Steps that may still be taken.
+    left: usize,
 }
 
 /// A tree of sorted property lists.
@@ -259,14 +277,17 @@ impl Matcher {
     }
 
     /// The shape with the most properties among those whose properties are all in the sorted list; of equals the first.
-    fn best(&self, list: &[u32]) -> Option<u32> {
+    fn best(&self, list: &[u32], work: &mut Work) -> Option<u32> {
         let mut best: Option<(u32, u32)> = None;
-        let mut active = vec![0_u32];
-        let mut is_active = vec![false; self.states.len()];
+        work.lists += 1;
+        let Work { active, met, lists, left } = work;
+        active.clear();
+        active.push(0);
         for number in list {
+            *left = left.checked_sub(active.len())?;
             for index in 0..active.len() {
                 let Some(next) = self.next.get(&(active[index], *number)) else { continue };
-                if std::mem::replace(&mut is_active[*next as usize], true) {
+                if std::mem::replace(&mut met[*next as usize], *lists) == *lists {
                     continue;
                 }
                 active.push(*next);

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use burnmark_model::Warning;
 
 use crate::classes::{self, ClassKey, ClassTable, Statistics, Sums};
+use crate::column::Column;
 use crate::dominators::{self, DominatorTree, Graph, Retainers};
 use crate::flood::{self, kind_of};
 use crate::kinds::{Detachedness, EdgeKind, NodeKind};
+use crate::locations::Locations;
 use crate::marks;
-use crate::read::{self, Edges, Nodes};
+use crate::read::{self, Edges, Nodes, Sizes};
 use crate::scan::Numbers;
 use crate::shapes::{self, Shapes};
 use crate::source::Source;
@@ -33,11 +35,11 @@ pub struct ReadOptions {
 pub struct Timings {
     /// Bytes to columns.
     pub parse: Duration,
-    /// What names decide: ephemerons, shapes of plain objects.
-    pub names: Duration,
-    /// Page flood, owners, depth-first numbers, retainers.
+    /// Marks on edges: weak, not essential, of ephemerons.
+    pub marks: Duration,
+    /// Depth-first numbers and what the page owns; beside them shapes and classes, which names decide; retainers.
     pub graph: Duration,
-    /// Dominators and distances, which run beside each other.
+    /// Dominators; beside them owners and distances.
     pub dominators: Duration,
     /// Retained sizes, classes, statistics.
     pub aggregates: Duration,
@@ -49,16 +51,17 @@ pub struct Snapshot {
     pub(crate) source: Source,
     pub(crate) strings: Strings,
     pub(crate) nodes: Nodes,
+    pub(crate) sizes: Sizes,
     /// Without their names: see `Snapshot::edge_names`.
     pub(crate) edges: Edges,
     pub(crate) edge_list: Numbers,
     pub(crate) edge_layout: crate::header::EdgeLayout,
-    pub(crate) locations: Vec<(u32, Location)>,
+    pub(crate) locations: Locations,
     pub(crate) root: u32,
     pub(crate) retainers: Retainers,
     pub(crate) tree: DominatorTree,
-    pub(crate) retained: Vec<u64>,
-    pub(crate) distances: Vec<i32>,
+    pub(crate) retained: Column<u64>,
+    pub(crate) distances: Column<i32>,
     pub(crate) classes: ClassTable,
     pub(crate) sums: Vec<Sums>,
     shapes: Shapes,
@@ -97,45 +100,53 @@ impl Snapshot {
         let root = raw.header.root as u32;
         flood::dom_state(&mut raw, &source);
         let pairs = marks::mark(&mut raw, &source);
-        let plain = shapes::plain_objects(&raw.nodes, &raw.edges, &raw.strings, &source);
-        let shapes = match &options.shapes {
-            Some(shapes) => shapes.clone(),
-            None => Shapes(Arc::new(shapes::infer(&plain, &raw.nodes, &raw.edges, &raw.strings))),
-        };
-        let shaped = shapes::apply(&plain, &shapes.0, &raw.nodes, &raw.edges);
-        let arrays = classes::array_elements(&raw.nodes, &raw.edges, &raw.strings);
-        // Names of edges stay in the input from here on: they would take a third of the memory.
-        raw.edges.name = Vec::new();
-        drop(plain);
-        let classes = classes::classify(&mut raw, &source, &shapes.0, &shaped);
-        drop(shaped);
-        timings.names = lap();
+        timings.marks = lap();
 
-        let read::Raw { header, mut nodes, edges, strings, locations, edge_list, warnings } = raw;
-        let page = flood::page_owned(&nodes, &edges, &strings, root);
-        flood::give_sizes_to_owners(&mut nodes, &edges, &strings, root);
-        let graph = Graph { nodes: &nodes, edges: &edges, page: &page, root };
-        let (mut order, retainers) = rayon::join(|| dominators::number(&graph), || dominators::retainers(&graph));
+        let read::Raw { header, nodes, mut sizes, mut edges, mut strings, locations, edge_list, warnings } = raw;
+        let graph = Graph { nodes: &nodes, edges: &edges, root };
+        let (order, named) = rayon::join(
+            || dominators::number(&graph, &strings),
+            || Named::find(&nodes, &edges, &strings, &source, options.shapes.as_ref()),
+        );
+        let mut order = order?;
+        // Names of edges stay in the input from here on: they would take a third of the memory.
+        let room = std::mem::replace(&mut edges.name, Column::new(0)?);
+        let graph = Graph { nodes: &nodes, edges: &edges, root };
+        let (retainers, classes) = rayon::join(
+            || dominators::retainers(&graph, room),
+            || classes::classify(&nodes, &strings, &source, &locations, &named.shapes.0, &named.shaped),
+        );
+        let (mut retainers, (classes, added)) = (retainers?, classes?);
         dominators::number_orphans(&graph, &mut order, &retainers);
+        dominators::number_retainers(&graph, &order, &mut retainers);
         timings.graph = lap();
 
-        let (tree, distances) = rayon::join(
-            || dominators::dominator_tree(order, &retainers, root),
-            || flood::distances(&nodes, &edges, &strings, root, &pairs),
+        let (immediate, distances) = rayon::join(
+            || dominators::dominators(order, &retainers),
+            || {
+                let room = flood::give_sizes_to_owners(&mut sizes, &nodes, &edges, &strings, root)?;
+                flood::distances(&nodes, &edges, &strings, root, &pairs, room)
+            },
         );
+        let (mut immediate, (distances, room)) = (immediate?, distances?);
         timings.dominators = lap();
 
-        let retained = retained_sizes(&nodes, &tree);
+        let retained = immediate.retained(|node| sizes.of(node))?;
+        let tree = immediate.tree(room, &mut retainers)?;
         let total = retained[root as usize] + header.extra_native_bytes;
         let (sums, statistics) = rayon::join(
-            || classes::sums(&classes, &nodes, &distances, &tree, &retained),
-            || classes::statistics(&nodes, &strings, &arrays, total, header.extra_native_bytes),
+            || classes::sums(&classes, &sizes, &distances, &tree, &retained),
+            || classes::statistics(&nodes, &sizes, &strings, &named.arrays, total, header.extra_native_bytes),
         );
+        for name in added {
+            strings.add(name);
+        }
         timings.aggregates = lap();
         Ok(Self {
             source,
             strings,
             nodes,
+            sizes,
             edges,
             edge_list,
             edge_layout: header.edges,
@@ -147,7 +158,7 @@ impl Snapshot {
             distances,
             classes,
             sums,
-            shapes,
+            shapes: named.shapes,
             places: std::sync::OnceLock::new(),
             statistics,
             timings,
@@ -162,7 +173,7 @@ impl Snapshot {
 
     /// How many edges there are.
     pub fn edge_count(&self) -> u32 {
-        self.edges.to.len() as u32
+        self.edges.kind.len() as u32
     }
 
     /// All bytes: what the root retains, and native bytes that no node has.
@@ -219,9 +230,14 @@ impl Snapshot {
         self.strings.get(&self.source, self.nodes.name[node as usize])
     }
 
+    /// Whether a node's name begins so.
+    pub(crate) fn name_begins(&self, node: u32, prefix: &str) -> bool {
+        self.strings.begins(&self.source, self.nodes.name[node as usize], prefix)
+    }
+
     /// A node's own size in bytes, that of backing stores only it holds included.
     pub fn shallow(&self, node: u32) -> u64 {
-        flood::size_of(&self.nodes, node)
+        self.sizes.of(node)
     }
 
     /// What would be freed with the node, in bytes.
@@ -266,12 +282,11 @@ impl Snapshot {
 
     /// Where a closure is, or an object's constructor.
     pub fn location(&self, node: u32) -> Option<Location> {
-        let at = self.locations.binary_search_by_key(&node, |(node, _)| *node).ok()?;
-        Some(self.locations[at].1)
+        self.locations.of(node)
     }
 
     /// The nodes that hold a node by edges that count.
-    pub fn retainers(&self, node: u32) -> &[u32] {
+    pub fn retainers(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
         self.retainers.of(node)
     }
 
@@ -279,7 +294,7 @@ impl Snapshot {
     pub(crate) fn place(&self, node: u32) -> u32 {
         let places = self.places.get_or_init(|| {
             let mut places = vec![0; self.tree.walk.len()];
-            (0..).zip(&self.tree.walk).for_each(|(place, node)| places[*node as usize] = place);
+            (0..).zip(self.tree.walk.iter()).for_each(|(place, [node, _])| places[*node as usize] = place);
             places
         });
         places[node as usize]
@@ -288,24 +303,24 @@ impl Snapshot {
     /// Whether every path from the root to `node` goes through `other`.
     pub fn dominates(&self, other: u32, node: u32) -> bool {
         let first = self.place(other);
-        (first..self.tree.end[first as usize]).contains(&self.place(node))
+        (first..self.tree.end(first as usize)).contains(&self.place(node))
     }
 
     /// The nodes that a node dominates directly.
     pub fn dominated(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
         // A node's descendants lie behind it, each before its own.
         let place = self.place(node) as usize;
-        let end = self.tree.end[place] as usize;
+        let end = self.tree.end(place) as usize;
         let mut at = place + 1;
         std::iter::from_fn(move || {
-            let child = (at < end).then(|| self.tree.walk[at])?;
-            at = self.tree.end[at] as usize;
+            let child = (at < end).then(|| self.tree.node(at))?;
+            at = self.tree.end(at) as usize;
             Some(child)
         })
     }
 
     pub(crate) fn edge_range(&self, node: u32) -> std::ops::Range<usize> {
-        self.nodes.first_edge[node as usize] as usize..self.nodes.first_edge[node as usize + 1] as usize
+        self.nodes.edges(node)
     }
 
     pub(crate) fn edge_kind(&self, edge: usize) -> EdgeKind {
@@ -313,12 +328,27 @@ impl Snapshot {
     }
 }
 
-fn retained_sizes(nodes: &Nodes, tree: &DominatorTree) -> Vec<u64> {
-    let mut retained: Vec<u64> = (0..tree.walk.len() as u32).map(|node| flood::size_of(nodes, node)).collect();
-    // Backwards through the walk, whatever a node dominates has been added to it before it is added to its dominator.
-    for &node in tree.walk.iter().skip(1).rev() {
-        let dominator = tree.dominator[node as usize] as usize;
-        retained[dominator] = retained[dominator].saturating_add(retained[node as usize]);
+/// What the names of edges decide.
+struct Named {
+    shapes: Shapes,
+    /// Plain objects and their shapes.
+    shaped: Vec<(u32, Option<u32>)>,
+    /// Arrays and their elements.
+    arrays: Vec<(u32, Option<u32>)>,
+}
+
+impl Named {
+    fn find(nodes: &Nodes, edges: &Edges, strings: &Strings, source: &Source, shapes: Option<&Shapes>) -> Self {
+        let of_objects = || {
+            let plain = shapes::plain_objects(nodes, edges, strings, source);
+            let shapes = match shapes {
+                Some(shapes) => shapes.clone(),
+                None => Shapes(Arc::new(shapes::infer(&plain, nodes, edges, strings))),
+            };
+            let shaped = shapes::apply(&plain, &shapes.0, nodes, edges);
+            (shapes, shaped)
+        };
+        let ((shapes, shaped), arrays) = rayon::join(of_objects, || classes::array_elements(nodes, edges, strings));
+        Self { shapes, shaped, arrays }
     }
-    retained
 }

@@ -149,6 +149,26 @@ impl Strings {
         self.marks.get(index as usize).is_some_and(|mark| mark & DOM_NAME != 0)
     }
 
+    /// Whether the text begins so. `prefix` holds nothing that JSON would escape. A name may be long, and many may ask.
+    pub(crate) fn begins(&self, source: &Source, index: u32, prefix: &str) -> bool {
+        match (index as usize).checked_sub(self.starts.len()) {
+            Some(added) => self.added.get(added).is_some_and(|text| text.starts_with(prefix)),
+            None => source.all()[self.starts[index as usize] as usize..].starts_with(prefix.as_bytes()),
+        }
+    }
+
+    /// The first bytes of the text as they are written: `length` at most.
+    pub(crate) fn beginning<'a>(&'a self, source: &'a Source, index: u32, length: usize) -> &'a [u8] {
+        let text = match (index as usize).checked_sub(self.starts.len()) {
+            Some(added) => self.added.get(added).map_or(&[][..], |text| text.as_bytes()),
+            None => {
+                let text = &source.all()[self.starts[index as usize] as usize..];
+                &text[..memchr::memchr(b'"', &text[..text.len().min(length)]).unwrap_or(text.len().min(length))]
+            }
+        };
+        &text[..text.len().min(length)]
+    }
+
     /// The text; `?` where there is none.
     pub(crate) fn get<'a>(&'a self, source: &'a Source, index: u32) -> Cow<'a, str> {
         let index = index as usize;

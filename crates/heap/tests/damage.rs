@@ -1,74 +1,10 @@
 //! Damaged snapshots: whatever bytes come, the answer is a report or an error, never a panic, and errors say where.
 
-use burnmark_heap::{
-    Error, GrowthOptions, ReadOptions, Snapshot, Source, census, classes_within, growth, overview, path, profile,
-};
+mod common;
+
+use burnmark_heap::{Error, Source, overview, path, profile};
+use common::{SMALL, read, use_all};
 use proptest::prelude::*;
-
-/// A snapshot with everything that has rules of its own: DOM nodes, a weak map, backing stores, shapes, locations.
-const SMALL: &str = r#"{"snapshot":{"meta":{"node_fields":["type","name","id","self_size","edge_count","trace_node_id","detachedness"],
-"node_types":[["hidden","array","string","object","code","closure","native","synthetic","concatenated string"],"string","number","number","number","number","number"],
-"edge_fields":["type","name_or_index","to_node"],"edge_types":[["context","element","property","internal","hidden","shortcut","weak"],"string_or_number","node"],
-"location_fields":["object_index","script_id","line","column"]},"node_count":12,"edge_count":17,"extra_native_bytes":100},
-"nodes":[7,0,1,0,3,0,0
-,7,1,3,0,1,0,0
-,3,2,5,24,4,0,0
-,1,3,7,64,2,0,0
-,3,4,9,32,2,0,0
-,3,4,11,32,2,0,0
-,6,5,14,48,1,0,2
-,6,6,16,48,0,0,0
-,5,7,17,64,1,0,0
-,0,8,19,40,1,0,0
-,3,9,21,16,0,0,0
-,2,10,23,24,0,0,0
-],
-"edges":[5,11,14
-,1,0,7
-,4,3,77
-,1,1,14
-,3,12,21
-,2,13,56
-,2,14,42
-,6,1,70
-,1,0,28
-,3,19,70
-,2,15,35
-,2,16,77
-,2,15,77
-,3,18,70
-,2,17,49
-,3,20,63
-,0,13,14
-],
-"trace_function_infos":[],
-"trace_tree":[],
-"samples":[],
-"locations":[14,3,10,4,56,3,20,8],
-"strings":["","(GC roots)","Cache","(object elements)","Object","<div id=\"a\">","Text","render","system / Context","Value","text\u00e9\ud83d\ude00",
-"global","elements","self","node","key","value","child","1 / part of key (Object @11) -> value (Value @21) pair in WeakMap (table @7)",
-"2 / part of key (Object @11) -> value (Value @21) pair in WeakMap (table @7)","context"]}"#;
-
-fn read(bytes: &[u8]) -> Result<Snapshot, Error> {
-    Snapshot::read(Source::memory(bytes.to_vec())?, &ReadOptions::default())
-}
-
-/// Asks for everything that a snapshot can be asked.
-fn use_all(snapshot: &Snapshot) {
-    let sum: u64 = (0..snapshot.node_count()).map(|node| snapshot.shallow(node)).fold(0, u64::saturating_add);
-    assert_eq!(snapshot.retained(snapshot.root()), sum, "the root retains everything");
-    for node in (0..snapshot.node_count()).step_by(1 + snapshot.node_count() as usize / 50) {
-        let steps = path(snapshot, node);
-        assert_eq!(steps.last().map(|step| step.node), Some(node));
-        assert!(snapshot.retained(node) <= sum && snapshot.retained(node) >= snapshot.shallow(node));
-        snapshot.edges(node);
-    }
-    overview(snapshot, 5);
-    classes_within(snapshot, |name| name.len() > 3);
-    assert!(profile(snapshot).samples.len() <= snapshot.node_count() as usize);
-    let earlier = [census(snapshot)];
-    assert_eq!(growth(&earlier, snapshot, &GrowthOptions { limit: 3, ..GrowthOptions::default() }).suspects, []);
-}
 
 #[test]
 fn the_small_snapshot_is_read() {

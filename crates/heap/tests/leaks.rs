@@ -22,17 +22,22 @@ fn run(program: &str, mode: &str, folder: &Path) -> Option<(Snapshot, Growth)> {
         return None;
     };
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    let read = |number: usize, options: &ReadOptions| {
+    Some(grown(|number| {
         let path = PathBuf::from(format!("{}-{number}.heapsnapshot", prefix.display()));
-        let file = std::fs::File::open(path).expect("it was written");
-        Snapshot::read(Source::file(file).expect("it is a file"), options).expect("it is a snapshot")
-    };
+        Source::file(std::fs::File::open(path).expect("it was written")).expect("it is a file")
+    }))
+}
+
+/// What three snapshots tell, after 60, 160 and 260 iterations.
+fn grown(source: impl Fn(usize) -> Source) -> (Snapshot, Growth) {
+    let read =
+        |number: usize, options: &ReadOptions| Snapshot::read(source(number), options).expect("it is a snapshot");
     let last = read(3, &ReadOptions::default());
     let options = ReadOptions { shapes: Some(last.shapes()), ..ReadOptions::default() };
     let earlier: Vec<_> = (1..=2).map(|number| census(&read(number, &options))).collect();
     let options = GrowthOptions { iterations: Some(vec![60, 160, 260]), limit: 10 };
     let growth = growth(&earlier, &last, &options);
-    Some((last, growth))
+    (last, growth)
 }
 
 /// All causes, and no other, in any order: precision and recall are 1.
@@ -73,4 +78,25 @@ leaks! {
     strings: Strings;
     asynccontext: AsyncContext;
     six: Listener, Timer, Cache, GlobalCollection, WeakMap, Promise;
+}
+
+/// A library from npm, used in a way that is known to leak, and as its manual says: fixtures/heap/library.
+#[test]
+fn a_real_library_leaks_as_it_is_known_to() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/heap/library");
+    let snapshots = |mode: &str| {
+        grown(|number| {
+            let file = std::fs::File::open(folder.join(format!("{mode}-{number}.heapsnapshot.zst")));
+            let bytes = zstd::decode_all(file.expect("the fixture is there")).expect("it is whole");
+            Source::memory(bytes).expect("not empty")
+        })
+    };
+    let (_, leak) = snapshots("leak");
+    let [suspect] = &leak.suspects[..] else { panic!("{:#?}", leak.suspects) };
+    assert_eq!((suspect.what.as_str(), suspect.cause), ("Report", Cause::Cache), "{suspect:#?}");
+    assert_eq!((suspect.per_iteration, suspect.constant), (Some(1.0), true), "{suspect:#?}");
+    assert_eq!(suspect.born, [100, 100]);
+    assert!(suspect.hint.contains("__data__.string.__data__"), "{}", suspect.hint);
+    let (_, clean) = snapshots("clean");
+    assert_eq!(clean.suspects, []);
 }

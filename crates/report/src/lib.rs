@@ -39,7 +39,7 @@ mod testing;
 pub use diff::{DiffReport, RunTimes, diff, hint, renames};
 pub use error::Error;
 pub use flame::{DiffFlameOptions, Drawn, FlameOptions, Widths, diff_flame, flame};
-pub use heap::{HeapInput, HeapSize, HeapView, heap, heap_nodes};
+pub use heap::{HeapInput, HeapObject, HeapSize, HeapView, heap, heap_nodes};
 pub use info::{info, info_json};
 pub use journal::{
     BEGIN, COMMENT_BYTES, END, JournalOptions, REPORT_MARK, SUMMARY_BYTES, Spliced, log, log_json, log_list, report,

@@ -56,11 +56,19 @@ pub(super) fn render(input: &HeapInput<'_>, view: &HeapView) -> String {
     if let Some(overview) = &view.overview {
         overview_json(snapshot, overview, &mut document);
     }
-    let objects = view.objects.iter().map(|(node, path)| {
+    let objects = view.objects.iter().map(|asked| {
+        let node = &asked.node;
         let mut object = object(snapshot, *node);
-        object["path"] = path_json(snapshot, path);
+        object["path"] = path_json(snapshot, &asked.path);
+        let edges = asked.edges.iter().take(view.limit).map(|edge| {
+            json!({
+                "type": edge.kind.name(), "name": snapshot.edge_text(edge), "to": snapshot.id(edge.to),
+                "to_name": snapshot.label(edge.to), "retained": snapshot.retained(edge.to),
+            })
+        });
+        object["edges"] = edges.collect();
         object["retainers"] =
-            snapshot.retainers(*node).iter().take(100).map(|node| snapshot.id(*node)).collect::<Vec<_>>().into();
+            snapshot.retainers(*node).take(100).map(|node| snapshot.id(node)).collect::<Vec<_>>().into();
         object
     });
     document["objects"] = objects.collect();

@@ -4,7 +4,7 @@ mod json;
 mod sheet;
 mod sheets;
 
-use burnmark_heap::{Class, Growth, Overview, Snapshot, Step};
+use burnmark_heap::{Class, Edge, Growth, Overview, Snapshot, Step};
 
 use crate::TableForm;
 pub(crate) use sheets::bytes;
@@ -46,8 +46,19 @@ pub struct HeapView {
     pub overview: Option<Overview>,
     /// What several tell.
     pub growth: Option<Growth>,
-    /// Objects asked for, with their paths.
-    pub objects: Vec<(u32, Vec<Step>)>,
+    /// Objects asked for.
+    pub objects: Vec<HeapObject>,
+}
+
+/// An object that was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeapObject {
+    /// The node.
+    pub node: u32,
+    /// How it is held.
+    pub path: Vec<Step>,
+    /// What it refers to, in the order to show; empty where that was not asked.
+    pub edges: Vec<Edge>,
 }
 
 /// The report, with a line end after its last line.
@@ -56,7 +67,8 @@ pub fn heap(input: &HeapInput<'_>, view: &HeapView, form: &TableForm) -> String 
         return json::render(input, view);
     }
     let sheets = sheets::all(input, view);
-    let shown = sheets.iter().filter(|sheet| !sheet.rows.is_empty());
+    let shown =
+        sheets.iter().filter(|sheet| !sheet.rows.is_empty() || !sheet.notes.is_empty() && *form != TableForm::Csv);
     let text: Vec<String> = shown
         .map(|sheet| match *form {
             TableForm::Terminal { width, colours } => sheet.terminal(width, colours),

@@ -71,7 +71,9 @@ impl Sheet {
         };
         let bold = |text: &str| if colours { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() };
         let mut text = bold(self.title) + "\n";
-        text.push_str(&line(&|column| self.name(column).to_owned()));
+        if !cells.is_empty() {
+            text.push_str(&line(&|column| self.name(column).to_owned()));
+        }
         for row in &cells {
             text.push_str(&line(&|column| row[column].clone()));
             for (column, cell) in row.iter().enumerate().skip(beside).filter(|(_, cell)| !cell.is_empty()) {
@@ -87,7 +89,12 @@ impl Sheet {
     /// A heading and a GitHub table.
     pub(super) fn markdown(&self) -> String {
         let columns = 0..self.columns.len();
-        let mut text = format!("### {}\n\n|", self.title);
+        let mut text = format!("### {}\n", self.title);
+        if self.rows.is_empty() {
+            self.notes.iter().for_each(|note| text.push_str(&format!("\n{}\n", escaped(note))));
+            return text;
+        }
+        text.push_str("\n|");
         columns.clone().for_each(|column| text.push_str(&format!(" {} |", self.name(column))));
         text.push_str("\n|");
         columns.for_each(|column| text.push_str(if self.is_number(column) { "--:|" } else { "---|" }));

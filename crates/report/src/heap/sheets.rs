@@ -1,9 +1,9 @@
 //! The questions that are answered, a sheet each.
 
-use burnmark_heap::{Growth, Location, Overview, Snapshot, Step, Suspect};
+use burnmark_heap::{EdgeKind, Growth, Location, Overview, Snapshot, Step, Suspect, shown};
 
 use super::sheet::Sheet;
-use super::{HeapInput, HeapView};
+use super::{HeapInput, HeapObject, HeapView};
 use crate::numbers::{count, decimal, percent};
 
 /// Steps of a path that are shown at its beginning and end.
@@ -13,7 +13,10 @@ const TAIL: usize = 6;
 pub(super) fn all(input: &HeapInput<'_>, view: &HeapView) -> Vec<Sheet> {
     let mut sheets = Vec::new();
     if !view.objects.is_empty() {
-        sheets.extend(view.objects.iter().map(|(node, path)| object(input.snapshot, *node, path)));
+        for object in &view.objects {
+            sheets.push(held_by(input.snapshot, object.node, &object.path));
+            sheets.push(refers_to(input.snapshot, object, view.limit));
+        }
         return sheets;
     }
     if let Some(growth) = &view.growth {
@@ -193,27 +196,27 @@ fn suspects(snapshot: &Snapshot, growth: &Growth) -> Sheet {
     let columns = [
         ">#",
         "what grows",
-        ">growth per interval",
+        ">growth",
         ">retained now",
         ">% of growth",
         ">per iteration",
         "likely cause",
         "evidence",
+        "under",
+        "growth per interval",
         "hint",
         "held by",
     ];
-    let mut sheet = Sheet { below: 2, ..Sheet::new("Leak suspects", &columns) };
+    let mut sheet = Sheet { below: 4, ..Sheet::new("Leak suspects", &columns) };
     for (index, suspect) in growth.suspects.iter().enumerate() {
         sheet.rows.push(suspect_row(snapshot, index, suspect));
     }
     if growth.suspects.is_empty() && growth.same_process {
-        sheet.rows.push(vec![String::new(); columns.len()]);
-        sheet.rows[0][1] = "nothing that grew in every interval by 64 KiB or 1 % of all growth".to_owned();
+        sheet.notes.push("nothing that grew in every interval by 64 KiB or 1 % of all growth".to_owned());
     }
     if !growth.same_process {
-        sheet.rows.push(vec![String::new(); columns.len()]);
-        sheet.rows[0][1] =
-            "the snapshots are of different processes: classes can be compared, objects can't".to_owned();
+        let note = "the snapshots are of different processes: classes can be compared, objects can't";
+        sheet.notes.push(note.to_owned());
     }
     if growth.totals.len() == 2 && growth.same_process {
         let note = "two snapshots show one step, which may be a warm-up: take a third, and pass --iterations";
@@ -229,13 +232,15 @@ fn suspect_row(snapshot: &Snapshot, index: usize, suspect: &Suspect) -> Vec<Stri
     });
     vec![
         (index + 1).to_string(),
-        format!("{} under {}", suspect.what, named(snapshot, suspect.node)),
-        steps.join(" "),
+        suspect.what.clone(),
+        change(suspect.growth.iter().map(|step| i128::from(*step)).sum()),
         bytes(suspect.retained.into()),
         percent(suspect.share),
         per_iteration,
         suspect.cause.name().to_owned(),
         suspect.tier.name().to_owned(),
+        named(snapshot, suspect.node),
+        if steps.len() > 1 { steps.join(" ") } else { String::new() },
         suspect.hint.clone(),
         path_text(snapshot, &suspect.path),
     ]
@@ -304,7 +309,7 @@ fn kept(growth: &Growth, limit: usize) -> Sheet {
     sheet
 }
 
-fn object(snapshot: &Snapshot, node: u32, path: &[Step]) -> Sheet {
+fn held_by(snapshot: &Snapshot, node: u32, path: &[Step]) -> Sheet {
     let mut sheet = Sheet::new("Object", &["held by", "object", ">shallow", ">retained", ">distance", "dominates"]);
     for step in path {
         sheet.rows.push(vec![
@@ -316,7 +321,26 @@ fn object(snapshot: &Snapshot, node: u32, path: &[Step]) -> Sheet {
             if step.dominates { "yes" } else { "" }.to_owned(),
         ]);
     }
-    let held: Vec<String> = snapshot.retainers(node).iter().take(20).map(|node| named(snapshot, *node)).collect();
+    let held: Vec<String> = snapshot.retainers(node).take(20).map(|node| named(snapshot, node)).collect();
     sheet.notes.push(format!("{} is held by: {}", named(snapshot, node), held.join(", ")));
+    sheet
+}
+
+/// What an object refers to.
+fn refers_to(snapshot: &Snapshot, object: &HeapObject, limit: usize) -> Sheet {
+    let mut sheet = Sheet::new("Refers to", &["edge", "object", ">shallow", ">retained", "dominates"]);
+    for edge in object.edges.iter().take(limit) {
+        let weak = if edge.kind == EdgeKind::Weak { " (weak)" } else { "" };
+        sheet.rows.push(vec![
+            shown(edge.kind, &snapshot.edge_text(edge)) + weak,
+            named(snapshot, edge.to),
+            bytes(snapshot.shallow(edge.to).into()),
+            bytes(snapshot.retained(edge.to).into()),
+            if snapshot.dominator(edge.to) == object.node { "yes" } else { "" }.to_owned(),
+        ]);
+    }
+    if let Some(more) = object.edges.len().checked_sub(limit).filter(|more| *more > 0) {
+        sheet.notes.push(format!("… {} more (--limit 0 shows all)", count(more)));
+    }
     sheet
 }
