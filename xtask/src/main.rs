@@ -5,6 +5,7 @@
 
 mod fixtures;
 mod fuzz;
+mod heap;
 mod licences;
 mod long;
 mod overhead;
@@ -41,12 +42,12 @@ enum Task {
     Fixtures(fixtures::FixtureOptions),
     /// Sample programs with perf and burnmark at once and compare, at full length
     Proof,
-    /// Feed damaged perf.data files to the reader until one breaks it
+    /// Feed damaged perf.data files (`fuzz heap`: heap snapshots) to the reader until one breaks it
     Fuzz(fuzz::FuzzOptions),
     /// Count the false alarms of `burnmark diff`, and what of planted changes it finds: benches/README.md
     Calibrate(suite::CalibrateOptions),
     /// Run the benchmarks; `bench overhead` measures what recorders cost a database, `bench long` a long
-    /// recording, `bench perfdata FILE` how fast perf.data is read
+    /// recording, `bench perfdata FILE` how fast perf.data is read, `bench heap FILE…` how fast heap snapshots are
     Bench(suite::BenchOptions),
 }
 
@@ -71,7 +72,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Licences => licences::report(&root),
         Task::Fixtures(options) => fixtures::report(&root, &options),
         Task::Proof => suite::proof(&root),
-        Task::Fuzz(options) => fuzz::perf_data(&root, &options),
+        Task::Fuzz(options) => fuzz::run(&root, &options),
         Task::Calibrate(options) => suite::calibrate(&root, &options),
         Task::Bench(options) => suite::bench(&root, &options),
     }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::setup::{self, Runner};
 use crate::shell;
-use crate::{long, overhead, perfdata};
+use crate::{heap, long, overhead, perfdata};
 
 /// Where nextest leaves what each test printed (.config/nextest.toml).
 const JUNIT: &str = "target/nextest/default/junit.xml";
@@ -108,6 +108,7 @@ pub(crate) fn bench(root: &Path, options: &BenchOptions) -> Result<bool> {
         Some((first, rest)) if first == "overhead" => return overhead::run(root, rest),
         Some((first, rest)) if first == "long" => return long::run(root, rest),
         Some((first, rest)) if first == "perfdata" => return perfdata::run(root, rest),
+        Some((first, rest)) if first == "heap" => return heap::run(root, rest),
         _ => {}
     }
     let which = options.package.as_deref().map_or(vec!["--workspace"], |package| vec!["--package", package]);
