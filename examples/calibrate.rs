@@ -42,7 +42,7 @@ fn main() -> Result<()> {
         bail!("usage: calibrate BURNMARK PROGRAMS FOLDER [--full]");
     };
     let plan = match rest.first().map(String::as_str) {
-        Some("--full") => Plan { resampled: 100, run: 20, planted: 10, seconds: [60.0, 6.0] },
+        Some("--full") => Plan { resampled: 100, run: 20, planted: 10, seconds: [60.0, 3.0] },
         None => Plan { resampled: 100, run: 3, planted: 1, seconds: [6.0, 1.0] },
         Some(other) => bail!("{other} is not understood"),
     };

@@ -47,7 +47,7 @@ both() {
     list=$(IFS=,; echo "$*")
     perf record -q --call-graph dwarf -F "$hertz" -p "$list" -o "$data.data" -- sleep "$seconds" 2>"$data.perf.err" &
     local perf=$!
-    "$burnmark" record -p "$list" -d "$seconds" -F "$hertz" --no-children -o "$data.pb.gz" >"$data.table" 2>"$data.err" || cat "$data.err"
+    "$burnmark" record -p "$list" -d "$seconds" -F "$hertz" -o "$data.pb.gz" >"$data.table" 2>"$data.err" || cat "$data.err"
     wait "$perf" || true
     row "$name"
 }

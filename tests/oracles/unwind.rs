@@ -43,45 +43,70 @@ fn is_full() -> bool {
     std::env::var("BURNMARK_PROOF").is_ok_and(|value| value == "full")
 }
 
+/// A program that burnmark and perf have sampled at once, from before it did anything to its end.
+struct Sampled {
+    name: String,
+    /// With `ours.pb.gz` and `perf.data`.
+    folder: tempfile::TempDir,
+    printed: String,
+}
+
+impl Sampled {
+    /// Runs the program with the arguments and then `amount`, what it is to do; `None` where that can't be done here.
+    fn run(program: &str, arguments: &[&str], amount: &str, frequency: u32) -> Option<Self> {
+        if !perf_works() || !sampling_works() {
+            return None;
+        }
+        let path = fixture_program(program)?;
+        let target = Target::stopped(Command::new(path).args(arguments).arg(amount));
+        let folder = folder();
+        let (data, pid) = (folder.path().join("perf.data"), target.pid().to_string());
+        let ours = Recorder::attach(burnmark::record(folder.path(), "ours.pb.gz", frequency).args(["-p", &pid]));
+        let mut theirs = perf::record_dwarf(&data, frequency);
+        let theirs = Recorder::attach(theirs.args(["-p", &pid]));
+        target.go_on();
+        let printed = target.finish();
+        theirs.finish();
+        ours.finish();
+        Some(Self { name: format!("{program} {}", arguments.join(" ")), folder, printed })
+    }
+
+    fn perf_data(&self) -> std::path::PathBuf {
+        self.folder.path().join("perf.data")
+    }
+
+    /// Of burnmark's stacks, the share `least` must reach the thread's start, and no fewer than of perf's.
+    #[track_caller]
+    fn reach_starts(&self, least: f64) {
+        let convert = ["convert", "ours.pb.gz", "--no-inline", "--value", "samples", "-o", "ours.folded"];
+        burnmark_in(self.folder.path(), &convert).ok();
+        let folded = std::fs::read_to_string(self.folder.path().join("ours.folded")).expect("it was written");
+        let (ours, samples) = complete(&roots(&folded));
+        let (theirs, _) = complete(&perf::roots(&self.perf_data()));
+        let name = &self.name;
+        println!("{name}: {:.2} % of {samples} stacks reach the start, perf {:.2} %", 100.0 * ours, 100.0 * theirs);
+        assert!(ours >= least, "{name}: {ours} of the stacks reach the start\n{folded}");
+        // One stack of the two samplings may be met at an instruction that the other's are not.
+        let least = theirs - 4.0 * (0.01 / samples.max(1) as f64).sqrt();
+        assert!(ours >= least, "{name}: {ours}, perf {theirs}\n{folded}");
+        assert!(!is_full() || samples >= 10_000, "{samples} samples prove nothing");
+    }
+}
+
 #[track_caller]
 fn check(expected: &Expected) {
-    if !perf_works() || !sampling_works() {
-        return;
-    }
-    let Some(program) = fixture_program(expected.program) else { return };
     let (seconds, frequency) = if is_full() { ("6", high_frequency()) } else { ("0.6", 1999) };
-    let target = Target::stopped(Command::new(program).args(expected.arguments).arg(seconds));
-    let folder = folder();
-    let (data, pid) = (folder.path().join("perf.data"), target.pid().to_string());
-    let ours = Recorder::attach(burnmark::record(folder.path(), "ours.pb.gz", frequency).args(["-p", &pid]));
-    let mut theirs = perf::record_dwarf(&data, frequency);
-    let theirs = Recorder::attach(theirs.args(["-p", &pid]));
-    target.go_on();
-    let printed = target.finish();
-    theirs.finish();
-    ours.finish();
-
-    burnmark_in(folder.path(), &["convert", "ours.pb.gz", "--no-inline", "--value", "samples", "-o", "ours.folded"])
-        .ok();
-    let folded = std::fs::read_to_string(folder.path().join("ours.folded")).expect("it was written");
-    let (ours, samples) = complete(&roots(&folded));
-    let (theirs, _) = complete(&perf::roots(&data));
-    let name = format!("{} {}", expected.program, expected.arguments.join(" "));
-    println!("{name}: {:.2} % of {samples} stacks reach the start, perf {:.2} %", 100.0 * ours, 100.0 * theirs);
+    let Some(sampled) = Sampled::run(expected.program, expected.arguments, seconds, frequency) else { return };
     // A handler on a stack of its own: what it interrupted is not in the copy, and is read from the process while the
     // handler still runs. Where it has returned by then the stack ends with it, as all of perf's do.
-    let least = if expected.arguments.contains(&"altstack") { 0.7 } else { 0.99 };
-    assert!(ours >= least, "{name}: {ours} of the stacks reach the start\n{folded}");
-    // One stack of the two samplings may be met at an instruction that the other's are not.
-    assert!(ours >= theirs - 4.0 * (0.01 / samples.max(1) as f64).sqrt(), "{name}: {ours}, perf {theirs}\n{folded}");
-    assert!(!is_full() || samples >= 10_000, "{samples} samples prove nothing");
+    sampled.reach_starts(if expected.arguments.contains(&"altstack") { 0.7 } else { 0.99 });
 
-    check_truth(expected, &printed, &top(folder.path()));
+    check_truth(expected, &sampled.printed, &top(sampled.folder.path()));
     if is_full() {
-        let ours = bare(&burnmark::recorded_counts(folder.path(), "ours.pb.gz", &[]));
-        let theirs = bare(&perf::self_counts(&data));
+        let ours = bare(&burnmark::recorded_counts(sampled.folder.path(), "ours.pb.gz", &[]));
+        let theirs = bare(&perf::self_counts(&sampled.perf_data()));
         let rows = compare(&ours, &theirs);
-        let table = table(&name, &ours, &theirs, &rows);
+        let table = table(&sampled.name, &ours, &theirs, &rows);
         println!("{table}");
         assert!(rows.iter().all(|row| row.agrees()), "{table}");
     }
@@ -165,21 +190,29 @@ frames! {
     libraries_that_come_and_go: "loads-bare" => [("plugin_first", 0.5), ("plugin_second", 0.5)];
 }
 
+/// What processes and threads that come and go print is checked elsewhere; here, that their stacks are whole.
+/// `amounts`: how much it does, in a short and in a full run.
+#[track_caller]
+fn check_stacks(program: &str, amounts: [&str; 2], lines: usize) {
+    let (amount, frequency) = if is_full() { (amounts[1], high_frequency()) } else { (amounts[0], 1999) };
+    let Some(sampled) = Sampled::run(program, &[], amount, frequency) else { return };
+    sampled.reach_starts(0.99);
+    assert_eq!(sampled.printed.lines().count(), lines, "{}", sampled.printed);
+}
+
 #[test]
 fn a_tree_of_processes_without_frame_pointers() {
-    let Some(program) = fixture_program("forks-bare").filter(|_| sampling_works()) else { return };
-    let folder = folder();
-    let target = Target::stopped(Command::new(program).arg("0.4"));
-    let mut record = burnmark::record(folder.path(), "ours.pb.gz", 1999);
-    let recorder = Recorder::attach(record.args(["-p", &target.pid().to_string()]));
-    target.go_on();
-    let printed = target.finish();
-    recorder.finish();
-    burnmark_in(folder.path(), &["convert", "ours.pb.gz", "--value", "samples", "-o", "ours.folded"]).ok();
-    let folded = std::fs::read_to_string(folder.path().join("ours.folded")).expect("it was written");
-    let (share, _) = complete(&roots(&folded));
-    assert!(share >= 0.99, "{share}\n{folded}");
-    assert_eq!(printed.lines().count(), 4, "{printed}");
+    check_stacks("forks-bare", ["0.4", "3"], 4);
+}
+
+#[test]
+fn one_process_three_programs() {
+    check_stacks("execs-1", ["0.4", "2"], 3);
+}
+
+#[test]
+fn threads_that_come_and_go() {
+    check_stacks("churn", ["200", "4000"], 1);
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Kallsyms {
         let mut kallsyms = Self { modules: vec!["[kernel.kallsyms]".into()], ..Self::default() };
         let mut at = 0;
         while at < text.len() {
-            let end = text[at..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |length| at + length);
+            let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |length| at + length);
             kallsyms.line(&text, at, end);
             at = end + 1;
         }
