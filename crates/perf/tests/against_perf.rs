@@ -1,7 +1,9 @@
 //! The decoder against perf's own account (`perf script -D`) of the same records: every record of `fixtures/perfdata`,
 //! every field that perf prints.
 
-use burnmark_perf::record::{FileId, Header, Record, RegisterAbi, Registers, Sample, SampleLayout, Task};
+use burnmark_perf::record::{
+    FileId, Header, Mmap, Mmap2, Namespaces, Read, Record, RegisterAbi, Registers, Sample, SampleLayout, Task,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -85,36 +87,8 @@ fn in_perfs_words(bytes: &[u8], layout: &SampleLayout) -> Option<(u64, String)> 
     let text = match &record {
         Record::Unknown { .. } => return None,
         Record::Sample(sample) => sample_in_perfs_words(sample, bytes),
-        Record::Mmap(map) => {
-            let (start, len, offset) = (map.start, map.len, map.offset);
-            let path = String::from_utf8_lossy(map.path);
-            let kind = if map.is_data { 'r' } else { 'x' };
-            format!("PERF_RECORD_MMAP {}/{}: [{start:#x}({len:#x}) @ {}]: {kind} {path}", map.pid, map.tid, hex(offset))
-        }
-        Record::Mmap2(map) => {
-            let file = match map.file {
-                FileId::Inode { major, minor, inode, generation } => {
-                    format!("{major:02x}:{minor:02x} {inode} {generation}")
-                }
-                FileId::BuildId(id) => {
-                    format!("<{}>", id.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-                }
-            };
-            let letter = |bit: u32, letter: char| if map.protection & bit != 0 { letter } else { '-' };
-            let shared = if map.flags & 1 != 0 { 's' } else { 'p' };
-            format!(
-                "PERF_RECORD_MMAP2 {}/{}: [{:#x}({:#x}) @ {} {file}]: {}{}{}{shared} {}",
-                map.pid,
-                map.tid,
-                map.start,
-                map.len,
-                hex(map.offset),
-                letter(1, 'r'),
-                letter(2, 'w'),
-                letter(4, 'x'),
-                String::from_utf8_lossy(map.path)
-            )
-        }
+        Record::Mmap(map) => mmap_in_perfs_words(map),
+        Record::Mmap2(map) => mmap2_in_perfs_words(map),
         Record::Comm(comm) => {
             let exec = if comm.is_exec { " exec" } else { "" };
             let name = String::from_utf8_lossy(comm.comm);
@@ -126,44 +100,76 @@ fn in_perfs_words(bytes: &[u8], layout: &SampleLayout) -> Option<(u64, String)> 
             let preempt = if switch.is_preempted { " preempt" } else { "" };
             format!("PERF_RECORD_SWITCH {}{preempt}", if switch.is_out { "OUT" } else { "IN" })
         }
-        Record::Namespaces(namespaces) => {
-            let links: Vec<_> = namespaces.links().collect();
-            let link = |at: usize, name: &str| format!("{at}/{name}: {}/{:#x}", links[at].0, links[at].1);
-            format!(
-                "PERF_RECORD_NAMESPACES {}/{} - nr_namespaces: {}\n[{}, {}, {}, {}, \n{}, {}, {}]",
-                namespaces.pid,
-                namespaces.tid,
-                links.len(),
-                link(0, "net"),
-                link(1, "uts"),
-                link(2, "ipc"),
-                link(3, "pid"),
-                link(4, "user"),
-                link(5, "mnt"),
-                link(6, "cgroup")
-            )
-        }
+        Record::Namespaces(namespaces) => namespaces_in_perfs_words(namespaces),
         Record::Cgroup(cgroup) => {
             format!("PERF_RECORD_CGROUP cgroup: {} {}", cgroup.cgroup, String::from_utf8_lossy(cgroup.path))
         }
-        Record::Read(read) => {
-            let value = read.values.values().next().expect("one value");
-            format!(
-                "PERF_RECORD_READ: {} {} EVENT {}\n... time enabled : {}\n... time running : {}\n... id           : {}\n... lost         : {}",
-                read.pid,
-                read.tid,
-                value.value,
-                read.values.time_enabled.unwrap_or(0),
-                read.values.time_running.unwrap_or(0),
-                value.id.expect("id is asked for"),
-                value.lost.expect("lost is asked for")
-            )
-        }
+        Record::Read(read) => read_in_perfs_words(read),
         other => panic!("no fixture has {other:?}"),
     };
     let time = record.time().unwrap_or(0);
     let lines: String = text.lines().map(|line| format!("{}\n", line.trim())).collect();
     Some((time, format!("[{:#x}]: {lines}", bytes.len())))
+}
+
+fn mmap_in_perfs_words(map: &Mmap<'_>) -> String {
+    let (start, len, offset) = (map.start, map.len, hex(map.offset));
+    let path = String::from_utf8_lossy(map.path);
+    let kind = if map.is_data { 'r' } else { 'x' };
+    format!("PERF_RECORD_MMAP {}/{}: [{start:#x}({len:#x}) @ {offset}]: {kind} {path}", map.pid, map.tid)
+}
+
+fn mmap2_in_perfs_words(map: &Mmap2<'_>) -> String {
+    let file = match map.file {
+        FileId::Inode { major, minor, inode, generation } => format!("{major:02x}:{minor:02x} {inode} {generation}"),
+        FileId::BuildId(id) => format!("<{}>", id.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+    };
+    let letter = |bit: u32, letter: char| if map.protection & bit != 0 { letter } else { '-' };
+    let shared = if map.flags & 1 != 0 { 's' } else { 'p' };
+    format!(
+        "PERF_RECORD_MMAP2 {}/{}: [{:#x}({:#x}) @ {} {file}]: {}{}{}{shared} {}",
+        map.pid,
+        map.tid,
+        map.start,
+        map.len,
+        hex(map.offset),
+        letter(1, 'r'),
+        letter(2, 'w'),
+        letter(4, 'x'),
+        String::from_utf8_lossy(map.path)
+    )
+}
+
+fn namespaces_in_perfs_words(namespaces: &Namespaces<'_>) -> String {
+    let links: Vec<_> = namespaces.links().collect();
+    let link = |at: usize, name: &str| format!("{at}/{name}: {}/{:#x}", links[at].0, links[at].1);
+    format!(
+        "PERF_RECORD_NAMESPACES {}/{} - nr_namespaces: {}\n[{}, {}, {}, {}, \n{}, {}, {}]",
+        namespaces.pid,
+        namespaces.tid,
+        links.len(),
+        link(0, "net"),
+        link(1, "uts"),
+        link(2, "ipc"),
+        link(3, "pid"),
+        link(4, "user"),
+        link(5, "mnt"),
+        link(6, "cgroup")
+    )
+}
+
+fn read_in_perfs_words(read: &Read<'_>) -> String {
+    let value = read.values.values().next().expect("one value");
+    format!(
+        "PERF_RECORD_READ: {} {} EVENT {}\n... time enabled : {}\n... time running : {}\n... id           : {}\n... lost         : {}",
+        read.pid,
+        read.tid,
+        value.value,
+        read.values.time_enabled.unwrap_or(0),
+        read.values.time_running.unwrap_or(0),
+        value.id.expect("id is asked for"),
+        value.lost.expect("lost is asked for")
+    )
 }
 
 fn sample_in_perfs_words(sample: &Sample<'_>, record: &[u8]) -> String {

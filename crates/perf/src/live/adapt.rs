@@ -1,6 +1,8 @@
 //! How much of the user's stack a sample should copy: enough that stacks are whole, little enough that the rings hold
 //! what comes until they are read.
 
+use super::setup::Binding;
+
 /// The shortest copy.
 pub(super) const MIN_STACK_BYTES: u32 = 8 << 10;
 
@@ -8,7 +10,7 @@ pub(super) const MIN_STACK_BYTES: u32 = 8 << 10;
 pub(super) const MAX_STACK_BYTES: u32 = 32 << 10;
 
 /// The length to begin with, where the ring has room for it.
-pub(super) const FIRST_STACK_BYTES: u32 = 16 << 10;
+const FIRST_STACK_BYTES: u32 = 16 << 10;
 
 /// A ring has to hold the samples of this part of a second: so long may it take until it is read.
 const READ_WITHIN: u64 = 20;
@@ -48,6 +50,12 @@ pub(super) fn fitting(ring_bytes: usize, frequency: u64) -> u32 {
     let room = ring_bytes as u64 / (frequency / READ_WITHIN).max(1);
     let fitting = room.clamp(MIN_STACK_BYTES.into(), MAX_STACK_BYTES.into()) as u32;
     1 << fitting.ilog2()
+}
+
+/// The length to begin with, where the ring has room for `limit`. Only events of CPUs can change it later: others begin
+/// with the longest.
+pub(super) fn first(limit: u32, binding: Binding) -> u32 {
+    if binding == Binding::Cpu { limit.min(FIRST_STACK_BYTES) } else { limit }
 }
 
 impl StackSize {

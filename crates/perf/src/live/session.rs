@@ -110,12 +110,10 @@ impl Session {
             notes.push(Note::RingShrunk { wanted, got: rings.bytes });
         }
         let limit = adapt::fitting(rings.bytes, choice.wish.frequency);
-        choice.wish.user_stack_bytes = choice.wish.user_stack_bytes.map(|bytes| match choice.binding {
-            _ if !options.adapts_user_stack => bytes,
-            Binding::Cpu => limit.min(adapt::FIRST_STACK_BYTES),
-            // It stays, so it begins with the longest.
-            _ => limit,
-        });
+        if options.adapts_user_stack {
+            let first = adapt::first(limit, choice.binding);
+            choice.wish.user_stack_bytes = choice.wish.user_stack_bytes.map(|_| first);
+        }
         let attr = attr::sampling(&choice.wish);
         let start_ns = sys::monotonic_ns();
         let admits_all = choice.binding == Binding::Task || options.target == Target::All;

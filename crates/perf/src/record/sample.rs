@@ -87,83 +87,57 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// Decodes the fields after the header; `cursor` ends at the record's end.
+/// Decodes the fields after the header; `cursor` ends at the record's end. Fields are read in the order that they are
+/// written here, which is the kernel's.
 pub(super) fn decode<'a>(misc: u16, cursor: &mut Cursor<'a>, layout: &SampleLayout) -> Result<Sample<'a>, DecodeError> {
     let has = |bit: u64| layout.has(bit);
     let identifier = cursor.u64_if(has(SAMPLE_IDENTIFIER), "identifier")?;
     let ip = cursor.u64_if(has(SAMPLE_IP), "ip")?;
-    let (mut pid, mut tid) = (None, None);
-    if has(SAMPLE_TID) {
-        pid = Some(cursor.i32("pid")?);
-        tid = Some(cursor.i32("tid")?);
-    }
-    let time = cursor.u64_if(has(SAMPLE_TIME), "time")?;
-    let addr = cursor.u64_if(has(SAMPLE_ADDR), "addr")?;
-    let id = cursor.u64_if(has(SAMPLE_ID), "id")?.or(identifier);
-    let stream_id = cursor.u64_if(has(SAMPLE_STREAM_ID), "stream_id")?;
-    let cpu = if has(SAMPLE_CPU) {
-        let cpu = cursor.u32("cpu")?;
-        cursor.u32("res")?;
-        Some(cpu)
-    } else {
-        None
-    };
-    let period = cursor.u64_if(has(SAMPLE_PERIOD), "period")?;
-    let read = if has(SAMPLE_READ) { Some(read_values(cursor, layout.read_format)?) } else { None };
-    let callchain = if has(SAMPLE_CALLCHAIN) {
-        let count = cursor.u64("callchain.nr")?;
-        Some(Callchain { words: cursor.words(count, "callchain.ips")? })
-    } else {
-        None
-    };
-    let raw = if has(SAMPLE_RAW) { Some(raw(cursor)?) } else { None };
-    let branches = if has(SAMPLE_BRANCH_STACK) { Some(branch_stack(cursor, layout)?) } else { None };
-    let regs_user =
-        if has(SAMPLE_REGS_USER) { Some(registers(cursor, layout.sample_regs_user, "regs_user")?) } else { None };
-    let stack_user = if has(SAMPLE_STACK_USER) { Some(stack_user(cursor)?) } else { None };
-    let has_weight = layout.sample_type & (SAMPLE_WEIGHT | SAMPLE_WEIGHT_STRUCT) != 0;
-    let weight = cursor.u64_if(has_weight, "weight")?;
-    let data_src = cursor.u64_if(has(SAMPLE_DATA_SRC), "data_src")?;
-    let transaction = cursor.u64_if(has(SAMPLE_TRANSACTION), "transaction")?;
-    let regs_intr =
-        if has(SAMPLE_REGS_INTR) { Some(registers(cursor, layout.sample_regs_intr, "regs_intr")?) } else { None };
-    let phys_addr = cursor.u64_if(has(SAMPLE_PHYS_ADDR), "phys_addr")?;
-    let cgroup = cursor.u64_if(has(SAMPLE_CGROUP), "cgroup")?;
-    let data_page_size = cursor.u64_if(has(SAMPLE_DATA_PAGE_SIZE), "data_page_size")?;
-    let code_page_size = cursor.u64_if(has(SAMPLE_CODE_PAGE_SIZE), "code_page_size")?;
-    let aux = if has(SAMPLE_AUX) {
-        let size = cursor.u64("aux.size")?;
-        Some(cursor.take(size, "aux.data")?)
-    } else {
-        None
-    };
+    let task = if has(SAMPLE_TID) { Some((cursor.i32("pid")?, cursor.i32("tid")?)) } else { None };
     Ok(Sample {
         misc,
         ip,
-        pid,
-        tid,
-        time,
-        addr,
-        id,
-        stream_id,
-        cpu,
-        period,
-        read,
-        callchain,
-        raw,
-        branches,
-        regs_user,
-        stack_user,
-        weight,
-        data_src,
-        transaction,
-        regs_intr,
-        phys_addr,
-        cgroup,
-        data_page_size,
-        code_page_size,
-        aux,
+        pid: task.map(|(pid, _)| pid),
+        tid: task.map(|(_, tid)| tid),
+        time: cursor.u64_if(has(SAMPLE_TIME), "time")?,
+        addr: cursor.u64_if(has(SAMPLE_ADDR), "addr")?,
+        id: cursor.u64_if(has(SAMPLE_ID), "id")?.or(identifier),
+        stream_id: cursor.u64_if(has(SAMPLE_STREAM_ID), "stream_id")?,
+        // Its upper half is reserved.
+        cpu: cursor.u64_if(has(SAMPLE_CPU), "cpu")?.map(low_half),
+        period: cursor.u64_if(has(SAMPLE_PERIOD), "period")?,
+        read: if has(SAMPLE_READ) { Some(read_values(cursor, layout.read_format)?) } else { None },
+        callchain: if has(SAMPLE_CALLCHAIN) { Some(callchain(cursor)?) } else { None },
+        raw: if has(SAMPLE_RAW) { Some(raw(cursor)?) } else { None },
+        branches: if has(SAMPLE_BRANCH_STACK) { Some(branch_stack(cursor, layout)?) } else { None },
+        regs_user: registers_if(has(SAMPLE_REGS_USER), cursor, layout.sample_regs_user, "regs_user")?,
+        stack_user: if has(SAMPLE_STACK_USER) { Some(stack_user(cursor)?) } else { None },
+        weight: cursor.u64_if(layout.sample_type & (SAMPLE_WEIGHT | SAMPLE_WEIGHT_STRUCT) != 0, "weight")?,
+        data_src: cursor.u64_if(has(SAMPLE_DATA_SRC), "data_src")?,
+        transaction: cursor.u64_if(has(SAMPLE_TRANSACTION), "transaction")?,
+        regs_intr: registers_if(has(SAMPLE_REGS_INTR), cursor, layout.sample_regs_intr, "regs_intr")?,
+        phys_addr: cursor.u64_if(has(SAMPLE_PHYS_ADDR), "phys_addr")?,
+        cgroup: cursor.u64_if(has(SAMPLE_CGROUP), "cgroup")?,
+        data_page_size: cursor.u64_if(has(SAMPLE_DATA_PAGE_SIZE), "data_page_size")?,
+        code_page_size: cursor.u64_if(has(SAMPLE_CODE_PAGE_SIZE), "code_page_size")?,
+        aux: if has(SAMPLE_AUX) { Some(aux(cursor)?) } else { None },
     })
+}
+
+/// The half of a word that comes first in memory, as `u32`s are laid out in it.
+fn low_half(word: u64) -> u32 {
+    let [a, b, c, d, ..] = word.to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d])
+}
+
+fn callchain<'a>(cursor: &mut Cursor<'a>) -> Result<Callchain<'a>, DecodeError> {
+    let count = cursor.u64("callchain.nr")?;
+    Ok(Callchain { words: cursor.words(count, "callchain.ips")? })
+}
+
+fn aux<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], DecodeError> {
+    let size = cursor.u64("aux.size")?;
+    cursor.take(size, "aux.data")
 }
 
 /// One counter's value.
@@ -273,6 +247,15 @@ impl Registers<'_> {
         }
         self.values.get((self.mask & (bit - 1)).count_ones() as usize)
     }
+}
+
+fn registers_if<'a>(
+    is_there: bool,
+    cursor: &mut Cursor<'a>,
+    mask: u64,
+    field: &'static str,
+) -> Result<Option<Registers<'a>>, DecodeError> {
+    if is_there { registers(cursor, mask, field).map(Some) } else { Ok(None) }
 }
 
 fn registers<'a>(cursor: &mut Cursor<'a>, mask: u64, field: &'static str) -> Result<Registers<'a>, DecodeError> {
