@@ -38,7 +38,8 @@ pub(crate) fn open(path: &Path, args: &ReadArgs) -> anyhow::Result<Opened> {
     }
     let counter = Arc::new(AtomicU64::new(0));
     let (input, total) = input(path)?;
-    let sniffed = if args.format.is_none() { perfdata::sniff(input)? } else { Sniffed::Other(input) };
+    let sniffed =
+        if args.format.is_none() { perfdata::sniff(input, args.max_decompressed)? } else { Sniffed::Other(input) };
     let following = progress::bytes(format!("reading {name}"), total, Arc::clone(&counter));
     let (format, parsed) = match sniffed {
         Sniffed::PerfData(source) => (perfdata::NAME, perfdata::read(source, args, &name, counter, following)?),

@@ -1,7 +1,7 @@
 //! perf.data files: found by their first bytes, read, unwound and symbolized.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,8 +38,11 @@ pub(crate) enum Source {
     Stream(Box<dyn Read>),
 }
 
-/// Looks at an input's first bytes.
-pub(crate) fn sniff(input: Input) -> anyhow::Result<Sniffed> {
+/// Bytes after which a decompressor has made its first ones: zstd's blocks have up to 128 KiB, and come whole.
+const FIRST_BLOCK: u64 = 160 << 10;
+
+/// Looks at an input's first bytes; of a compressed one at those that are in it.
+pub(crate) fn sniff(input: Input, max_decompressed: u64) -> anyhow::Result<Sniffed> {
     match input {
         Input::File { file, len } => {
             let mut start = [0; 8];
@@ -47,18 +50,28 @@ pub(crate) fn sniff(input: Input) -> anyhow::Result<Sniffed> {
             if is_perf_data(&start[..read]) {
                 return Ok(Sniffed::PerfData(Source::File(file)));
             }
-            if let Some(stream) = decompressed(&file, &start[..read])? {
-                return Ok(Sniffed::PerfData(Source::Stream(stream)));
+            let at_start = || -> std::io::Result<At> { Ok(At { file: file.try_clone()?, at: 0 }) };
+            if is_compressed(&start[..read]) && holds_perf_data(inflated(BufReader::new(at_start()?))?) {
+                let contents = inflated(BufReader::new(at_start()?))?.take(max_decompressed);
+                return Ok(Sniffed::PerfData(Source::Stream(Box::new(contents))));
             }
             Ok(Sniffed::Other(Input::File { file, len }))
         }
         Input::Stream(mut stream) => {
             let mut start = Vec::new();
             (&mut stream).take(8).read_to_end(&mut start)?;
-            let is_perf_data = is_perf_data(&start);
-            let whole = std::io::Cursor::new(start).chain(stream);
-            if is_perf_data {
-                return Ok(Sniffed::PerfData(Source::Stream(Box::new(whole))));
+            if is_perf_data(&start) {
+                return Ok(Sniffed::PerfData(Source::Stream(Box::new(Cursor::new(start).chain(stream)))));
+            }
+            let mut compressed = is_compressed(&start);
+            if compressed {
+                (&mut stream).take(FIRST_BLOCK).read_to_end(&mut start)?;
+                compressed = holds_perf_data(inflated(&start[..])?);
+            }
+            let whole = Cursor::new(start).chain(stream);
+            if compressed {
+                let contents = inflated(BufReader::new(whole))?.take(max_decompressed);
+                return Ok(Sniffed::PerfData(Source::Stream(Box::new(contents))));
             }
             Ok(Sniffed::Other(Input::Stream(Box::new(whole))))
         }
@@ -70,21 +83,25 @@ fn is_perf_data(start: &[u8]) -> bool {
     [&b"PERFILE2"[..], b"2ELIFREP", b"PERFFILE"].contains(&start)
 }
 
-/// The file's contents, if they are a compressed perf.data file.
-fn decompressed(file: &File, start: &[u8]) -> anyhow::Result<Option<Box<dyn Read>>> {
-    let open = || -> anyhow::Result<Option<Box<dyn Read>>> {
-        let raw = BufReader::new(At { file: file.try_clone()?, at: 0 });
-        Ok(match start {
-            [0x1f, 0x8b, ..] => Some(Box::new(flate2::bufread::MultiGzDecoder::new(raw))),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Box::new(zstd::stream::read::Decoder::with_buffer(raw)?)),
-            _ => None,
-        })
-    };
-    let Some(first) = open()? else { return Ok(None) };
+/// Whether it is of gzip, or of zstd.
+fn is_compressed(start: &[u8]) -> bool {
+    start.starts_with(&GZIP) || start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+}
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// What is in compressed bytes.
+fn inflated<'r>(mut raw: impl BufRead + 'r) -> std::io::Result<Box<dyn Read + 'r>> {
+    if raw.fill_buf()?.starts_with(&GZIP) {
+        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(raw)));
+    }
+    Ok(Box::new(zstd::stream::read::Decoder::with_buffer(raw)?))
+}
+
+/// Whether a perf.data file begins there. One that can't be decompressed is told of by who reads it next.
+fn holds_perf_data(contents: impl Read) -> bool {
     let mut magic = Vec::new();
-    // A file that can't be decompressed is told of by who reads it next.
-    let is_perf = first.take(8).read_to_end(&mut magic).is_ok() && is_perf_data(&magic);
-    if is_perf { open() } else { Ok(None) }
+    contents.take(8).read_to_end(&mut magic).is_ok() && is_perf_data(&magic)
 }
 
 /// Reads a file from its start, whatever its offset is.

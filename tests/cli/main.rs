@@ -6,6 +6,7 @@ mod ends;
 mod formats;
 mod heap;
 mod log;
+mod perfdata;
 mod permissions;
 mod recording;
 mod report;

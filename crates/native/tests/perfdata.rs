@@ -7,7 +7,7 @@ use burnmark_perf::file::{Input, Reader};
 use burnmark_perf::record::Record;
 
 /// Files with perf's account beside them.
-const FILES: [&str; 7] = ["events", "zstd", "pipe", "pipe-zstd", "switch", "per-thread", "kernel"];
+const FILES: [&str; 8] = ["events", "zstd", "pipe", "pipe-zstd", "switch", "per-thread", "kernel", "clock"];
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/perfdata").join(name)

@@ -28,6 +28,11 @@ pub(super) fn fill(recorder: &mut Recorder, head: &Head, keep_args: bool) {
     meta.start_unix_ns = features.clock.zip(span).and_then(|(clock, (first, _))| {
         i64::try_from(i128::from(clock.wall_ns) + i128::from(first) - i128::from(clock.sample_ns)).ok()
     });
+    // Without a wall clock it tells at least when after boot, mostly.
+    if let Some((first, _)) = span.filter(|_| meta.start_unix_ns.is_none()) {
+        let (seconds, micros) = (first / 1_000_000_000, first / 1000 % 1_000_000);
+        meta.other.insert("first_sample".to_owned(), format!("{seconds}.{micros:06} s on the recorder's clock"));
+    }
     if let Some(arch) = &features.arch {
         meta.other.insert("machine".to_owned(), arch.clone());
     }

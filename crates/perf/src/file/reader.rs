@@ -79,6 +79,14 @@ struct Stream<'a> {
     reader: Box<dyn Read + 'a>,
     at: u64,
     is_over: bool,
+    /// Why it is, if it was not its end: what was compressed is damaged or cut.
+    broken: Option<std::io::Error>,
+}
+
+/// Whether what can't be read on is damaged, rather than the way to it.
+fn is_damage(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
 }
 
 impl Stream<'_> {
@@ -90,6 +98,10 @@ impl Stream<'_> {
                 Ok(0) => self.is_over = true,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if is_damage(&error) => {
+                    self.is_over = true;
+                    self.broken = Some(error);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -128,7 +140,7 @@ impl<'a> Reader<'a> {
                 (Source::Bytes(bytes), plan)
             }
             Input::Stream(reader) => {
-                let mut stream = Stream { reader, at: 0, is_over: false };
+                let mut stream = Stream { reader, at: 0, is_over: false, broken: None };
                 let mut start = Vec::new();
                 stream.append(&mut start, PIPE_HEADER as u64)?;
                 head.is_pipe = head::is_pipe(&start)?;
@@ -325,6 +337,10 @@ impl Work<'_, '_> {
             self.seen(starts_at + filling.at as u64);
             match stop {
                 Stop::More if is_last => {
+                    if let Some(error) = stream.broken.take() {
+                        let message = format!("the input can't be read to its end: {error}; what comes before is");
+                        self.warnings.push(Warning::at(message, stream.at));
+                    }
                     self.damage.missing.add_some(stream.at, skip);
                     self.store.release(filling.chunk);
                     read?;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::record::{HEADER_LEN, Header};
 
-const FIXTURES: [&str; 11] = [
+const FIXTURES: [&str; 12] = [
     "callchains",
     "stacks",
     "groups",
@@ -15,6 +15,7 @@ const FIXTURES: [&str; 11] = [
     "switch",
     "per-thread",
     "kernel",
+    "clock",
 ];
 
 fn fixture(name: &str) -> Vec<u8> {
