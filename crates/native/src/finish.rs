@@ -3,6 +3,7 @@
 mod again;
 mod hints;
 mod kernel;
+mod nameless;
 mod names;
 mod paths;
 mod values;
@@ -18,7 +19,7 @@ use burnmark_model::{
 use rayon::prelude::*;
 
 use crate::modules::Modules;
-use crate::recording::{CodeKind, ModuleRow, NONE, Recording};
+use crate::recording::{CodeKind, ModuleRow, Recording};
 use crate::symbols::{Located, NoKernelSymbols, Request, SymbolState, Symbolized, Wanted, symbolize};
 pub use again::resymbolize;
 use names::starts_thread;
@@ -214,10 +215,12 @@ impl<'a> Builder<'a> {
     }
 
     fn build(mut self) -> Finished {
+        self.stacks();
         let mut too_large = 0_u64;
+        self.profile.samples.reserve(self.recording.samples.len());
         for (index, row) in self.recording.samples.iter().enumerate() {
             let sample = Sample {
-                stack: self.stack(row.stack),
+                stack: self.stacks.get(row.stack as usize).copied().flatten(),
                 thread: self.thread(row.thread),
                 time_ns: Some(i64::try_from(row.time).unwrap_or(i64::MAX)),
                 labels: None,
@@ -244,32 +247,22 @@ impl<'a> Builder<'a> {
         Finished { parsed: Parsed { profile, warnings }, modules }
     }
 
-    fn stack(&mut self, stack: u32) -> Option<StackId> {
-        let mut pending = Vec::new();
-        let mut next = stack;
-        let mut at = None;
-        while let Some(row) = self.recording.stacks.get(next as usize) {
-            at = self.stacks[next as usize];
-            if at.is_some() {
-                break;
-            }
-            pending.push(next);
-            next = row.parent;
-        }
-        while let Some(stack) = pending.pop() {
-            let row = self.recording.stacks[stack as usize];
-            let frames = self.frames_of(row.frame as usize);
+    /// All stacks, callers first.
+    fn stacks(&mut self) {
+        self.profile.stacks.reserve(self.recording.stacks.len());
+        for (index, row) in self.recording.stacks.iter().enumerate() {
+            let above = self.recording.stacks.get(row.parent as usize);
+            let mut at = above.and_then(|_| self.stacks[row.parent as usize]);
             // Kernel frames without symbols are all the same: one will do.
             let collapsed = self.looked.no_kernel.is_some() && self.is_kernel(row.frame);
-            let above = self.recording.stacks.get(row.parent as usize);
             if !(collapsed && above.is_some_and(|above| self.is_kernel(above.frame))) {
-                for frame in frames {
-                    at = Some(self.profile.push_frame(at, frame));
+                self.find_frames(row.frame as usize);
+                for frame in self.frames[row.frame as usize].iter().flatten() {
+                    at = Some(self.profile.push_frame(at, *frame));
                 }
             }
-            self.stacks[stack as usize] = at;
+            self.stacks[index] = at;
         }
-        at
     }
 
     fn is_kernel(&self, frame: u32) -> bool {
@@ -277,9 +270,10 @@ impl<'a> Builder<'a> {
         self.recording.modules.get(module as usize).is_some_and(|module| module.kind == CodeKind::Kernel)
     }
 
-    fn frames_of(&mut self, index: usize) -> Vec<FrameId> {
-        if let Some(frames) = &self.frames[index] {
-            return frames.clone();
+    /// Fills in the frames that a recorded one is in the profile.
+    fn find_frames(&mut self, index: usize) {
+        if self.frames[index].is_some() {
+            return;
         }
         let frame = self.recording.frames[index];
         let module = self.module(index, frame.module);
@@ -310,8 +304,7 @@ impl<'a> Builder<'a> {
             frames.push(self.profile.frames.intern(frame));
         }
         self.looked.located[index] = located;
-        self.frames[index] = Some(frames.clone());
-        frames
+        self.frames[index] = Some(frames);
     }
 
     fn module(&mut self, frame: usize, module: u32) -> Option<ModuleId> {
@@ -367,17 +360,23 @@ impl<'a> Builder<'a> {
 
     /// Counts stacks that reach their thread's start, and where the others end.
     fn tell_completeness(&mut self) {
+        // Per outermost frame, the last one standing for empty stacks.
+        let mut counts = vec![0_u64; self.recording.frames.len() + 1];
+        for sample in &self.recording.samples {
+            let root = self.roots.get(sample.stack as usize).map_or(self.recording.frames.len(), |root| *root as usize);
+            counts[root] += 1;
+        }
         let mut complete = 0;
         let mut ends: BTreeMap<String, u64> = BTreeMap::new();
-        for sample in &self.recording.samples {
-            let root = self.roots.get(sample.stack as usize).map(|root| *root as usize);
-            if root.is_some_and(|root| starts_thread(&self.looked.located[root], self.is_kernel(root as u32))) {
-                complete += 1;
+        for (root, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            let frame = self.recording.frames.get(root);
+            if frame.is_some() && starts_thread(&self.looked.located[root], self.is_kernel(root as u32)) {
+                complete += count;
                 continue;
             }
-            let module = root.and_then(|root| self.recording.modules.get(self.recording.frames[root].module as usize));
+            let module = frame.and_then(|frame| self.recording.modules.get(frame.module as usize));
             let module = module.map_or("[unknown]".into(), |module| self.module_path(module));
-            *ends.entry(module).or_default() += 1;
+            *ends.entry(module).or_default() += count;
         }
         self.profile.meta.complete_stacks = Some(complete);
         for (module, count) in ends {
@@ -390,28 +389,7 @@ impl<'a> Builder<'a> {
         if let Some((_, why)) = self.looked.no_kernel {
             self.profile.meta.notes.push(format!("kernel frames have no names: {why}"));
         }
-        let nameless = |frame: u32| {
-            let module = self.recording.frames[frame as usize].module;
-            (self.looked.located[frame as usize].functions.is_empty() && module != NONE).then_some(module)
-        };
-        let mut samples_of = vec![0_u64; self.recording.stacks.len()];
-        for sample in &self.recording.samples {
-            if let Some(samples) = samples_of.get_mut(sample.stack as usize) {
-                *samples += 1;
-            }
-        }
-        let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
-        for (stack, samples) in samples_of.iter().enumerate().filter(|(_, samples)| **samples > 0) {
-            let mut modules: Vec<u32> = Vec::new();
-            let mut next = stack;
-            while let Some(row) = self.recording.stacks.get(next) {
-                modules.extend(nameless(row.frame).filter(|module| !modules.contains(module)));
-                next = row.parent as usize;
-            }
-            for module in modules {
-                *counts.entry(module).or_default() += samples;
-            }
-        }
+        let counts = nameless::samples(self.recording, &self.looked);
         let met = (0..).zip(&self.looked.modules).filter(|(_, symbols)| symbols.is_some());
         let mut counts: Vec<(u32, u64)> =
             met.map(|(module, _)| (module, counts.get(&module).copied().unwrap_or(0))).collect();

@@ -10,7 +10,7 @@ use burnmark_perf::file::{self, Head, Item, Reader};
 use burnmark_perf::record::{DecodeError, Record, Sample};
 
 use crate::modules::Modules;
-use crate::recorder::{Batch, Event, Recorder};
+use crate::recorder::{Batch, Beyond, Event, Recorder, Room};
 use crate::recording::{EventRow, Recording};
 use crate::unwind::{CallGraph, Machine, UnwindOptions};
 use deferred::Deferred;
@@ -42,6 +42,7 @@ pub fn read_perf_data(reader: Reader<'_>, options: &PerfDataOptions) -> Result<(
         counted: 0,
         call_graph: options.call_graph,
         machine: None,
+        bytes: 0,
     };
     reading.describe(reader.head());
     let ended = reader.read(&mut |head, run| reading.run(head, run))?;
@@ -59,10 +60,23 @@ pub fn read_perf_data(reader: Reader<'_>, options: &PerfDataOptions) -> Result<(
         position: warning.at.map(Position::Byte),
         count: warning.count,
     });
-    let warnings = warnings.chain(failed.warning()).collect();
+    let warnings = warnings.chain(failed.warning()).chain(warnings_of(recorder.beyond())).collect();
     let mut recording = recorder.into_recording();
     drop_dummies(&mut recording, &ended.head);
     Ok((recording, warnings))
+}
+
+/// What to say of samples that there was no room for.
+fn warnings_of(beyond: Beyond) -> impl Iterator<Item = Warning> {
+    let what = [
+        (
+            beyond.cut,
+            "samples keep only their innermost frame: the file has more different stacks than there is room for",
+        ),
+        (beyond.left_out, "samples are left out: the file has more of them, or of threads, than there is room for"),
+    ];
+    let what = what.into_iter().filter(|(count, _)| *count > 0);
+    what.map(|(count, message)| Warning { message: format!("{count} {message}"), position: None, count: 1 })
 }
 
 /// Removes events that only make the kernel write records of processes and memory.
@@ -101,6 +115,8 @@ struct Reading {
     counted: u64,
     call_graph: CallGraph,
     machine: Option<Machine>,
+    /// Of the records so far.
+    bytes: u64,
 }
 
 impl Reading {
@@ -125,6 +141,8 @@ impl Reading {
         if head.events.len() != self.recorder.events_mut().len() {
             self.describe(head);
         }
+        self.bytes += run.iter().map(|item| item.bytes.len() as u64).sum::<u64>();
+        self.recorder.set_room(Room::for_bytes(self.bytes));
         let mut batch = Batch::default();
         for item in run {
             let Some(event) = head.events.get(usize::from(item.event)) else { continue };

@@ -10,21 +10,22 @@ use foldhash::fast::RandomState;
 
 use crate::modules::{Modules, Task};
 use crate::procfs::{ProcessMaps, parse_maps};
-use crate::recording::{
-    CodeKind, EventRow, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
-};
+use crate::recording::{CodeKind, EventRow, LostRow, ModuleRow, ProcessRow, Recording, ThreadRow};
 use crate::spaces::{Region, Spaces};
 pub(crate) use batch::Batch;
+pub(crate) use room::{Beyond, Room};
+use rows::{Index, StackIndex};
+use stacks::{FrameCache, LastStack};
 use unwinding::Unwinding;
 
 mod batch;
+mod room;
+mod rows;
+mod stacks;
 mod unwinding;
 
 /// How long what is known of a process or thread is kept after its exit: its last samples may come later.
 const KEEP_AFTER_EXIT_NS: u64 = 10_000_000_000;
-
-/// Slots of the cache of frames. A power of two.
-const CACHE_SLOTS: usize = 1 << 12;
 
 /// Which file was mapped, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,8 +137,9 @@ struct ThreadState {
     name: Box<[u8]>,
     name_time: u64,
     ended_at: Option<u64>,
-    /// The thread's row, and the process's row it was made for.
-    row: Option<(u32, u32)>,
+    /// The thread's row, and [`Recorder::names`] when it was looked up.
+    row: Option<(u32, u64)>,
+    last: LastStack,
 }
 
 #[derive(Debug, Default)]
@@ -146,15 +148,6 @@ struct ProcessState {
     name_time: u64,
     threads: u32,
     row: Option<u32>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Cached {
-    generation: u64,
-    address: u64,
-    pid: i32,
-    is_return: bool,
-    frame: u32,
 }
 
 /// Turns records into a [`Recording`].
@@ -167,11 +160,15 @@ pub struct Recorder {
     ended: VecDeque<(u64, i32)>,
     now: u64,
     module_ids: HashMap<ModuleKey, u32, RandomState>,
-    process_ids: HashMap<ProcessRow, u32, RandomState>,
-    thread_ids: HashMap<ThreadRow, u32, RandomState>,
-    frame_ids: HashMap<FrameRow, u32, RandomState>,
-    stack_ids: HashMap<StackRow, u32, RandomState>,
-    cache: Vec<Option<Cached>>,
+    process_ids: Index,
+    thread_ids: Index,
+    /// Grows whenever a thread or process may have got another name or process.
+    names: u64,
+    room: Room,
+    beyond: Beyond,
+    frame_ids: Index,
+    stack_ids: StackIndex,
+    cache: FrameCache,
     chain: Vec<ChainFrame>,
     unwinding: Option<Box<Unwinding>>,
     /// Unwinders of [`Recorder::apply_batch`].
@@ -180,6 +177,8 @@ pub struct Recorder {
     build_ids: HashMap<Box<[u8]>, Box<[u8]>, RandomState>,
     /// The address of the kernel's `_text`; 0 if not known.
     kernel_start: u64,
+    /// Its module, when a sample has met it.
+    kernel_module: Option<u32>,
     modules: Option<Arc<Modules>>,
     /// Per module: whether its file is open, or never will be.
     opened: Vec<bool>,
@@ -215,16 +214,20 @@ impl Recorder {
             ended: VecDeque::new(),
             now: 0,
             module_ids: HashMap::default(),
-            process_ids: HashMap::default(),
-            thread_ids: HashMap::default(),
-            frame_ids: HashMap::default(),
-            stack_ids: HashMap::default(),
-            cache: vec![None; CACHE_SLOTS],
+            process_ids: Index::default(),
+            thread_ids: Index::default(),
+            names: 0,
+            room: Room::ALL,
+            beyond: Beyond::default(),
+            frame_ids: Index::default(),
+            stack_ids: StackIndex::default(),
+            cache: FrameCache::default(),
             chain: Vec::new(),
             unwinding: None,
             workers: Vec::new(),
             build_ids: HashMap::default(),
             kernel_start: 0,
+            kernel_module: None,
             modules: None,
             opened: Vec::new(),
         };
@@ -262,11 +265,23 @@ impl Recorder {
     /// Build-ids by path, for modules whose records don't tell theirs: those that are known already, and those to come.
     pub fn set_build_ids<'i>(&mut self, ids: impl Iterator<Item = (&'i [u8], &'i [u8])>) {
         self.build_ids = ids.map(|(path, id)| (path.into(), id.into())).collect();
+        self.kernel_module = None;
         for module in self.recording.modules.iter_mut().filter(|module| module.build_id.is_empty()) {
             if let Some(id) = self.build_ids.get(&module.path) {
                 module.build_id = id.clone();
             }
         }
+    }
+
+    /// Bounds the tables: what finds no room is left out and counted.
+    pub(crate) fn set_room(&mut self, room: Room) {
+        self.room = room;
+        self.spaces.set_most(room.mappings);
+    }
+
+    /// What found no room.
+    pub(crate) fn beyond(&self) -> Beyond {
+        self.beyond
     }
 
     /// The latest time that records told.
@@ -351,99 +366,6 @@ impl Recorder {
         }
     }
 
-    /// Takes in a sample with its stack's addresses, leaf first, each with the mode it ran in.
-    pub fn sample(&mut self, sample: &SampleEvent, frames: impl IntoIterator<Item = (Mode, u64)>) {
-        let mut chain = std::mem::take(&mut self.chain);
-        chain.clear();
-        for (mode, address) in frames {
-            push(&mut chain, mode, address);
-        }
-        self.intern_sample(sample, &chain);
-        self.chain = chain;
-    }
-
-    /// Takes in a sample with its whole stack, leaf first.
-    fn intern_sample(&mut self, sample: &SampleEvent, chain: &[ChainFrame]) {
-        let mut stack = Some(NONE);
-        for frame in chain.iter().rev() {
-            let frame = self.frame(sample, frame.mode, frame.address, frame.is_return);
-            stack = stack.zip(frame).and_then(|(parent, frame)| {
-                intern(&mut self.stack_ids, &mut self.recording.stacks, StackRow { parent, frame })
-            });
-        }
-        let thread = self.thread_row(sample.pid, sample.tid);
-        match stack.zip(thread) {
-            Some((stack, thread)) => {
-                let SampleEvent { time, period, event, .. } = *sample;
-                self.recording.push_sample(SampleRow { time, period, stack, thread }, event);
-            }
-            None => self.recording.lost.push(LostRow { time: sample.time, count: 1 }),
-        }
-        self.tick(sample.time);
-    }
-
-    fn frame(&mut self, sample: &SampleEvent, mode: Mode, address: u64, is_return: bool) -> Option<u32> {
-        let row = match mode {
-            Mode::Kernel => self.named(b"[kernel.kallsyms]", CodeKind::Kernel, address, is_return)?,
-            Mode::Hypervisor => self.named(b"[hypervisor]", CodeKind::Foreign, address, is_return)?,
-            Mode::GuestKernel => self.named(b"[guest.kernel.kallsyms]", CodeKind::Foreign, address, is_return)?,
-            Mode::GuestUser => self.named(b"[guest]", CodeKind::Foreign, address, is_return)?,
-            Mode::User | Mode::Unknown => return self.user_frame(sample, address, is_return),
-        };
-        intern(&mut self.frame_ids, &mut self.recording.frames, row)
-    }
-
-    fn named(&mut self, path: &[u8], kind: CodeKind, address: u64, is_return: bool) -> Option<FrameRow> {
-        let start = if kind == CodeKind::Kernel { self.kernel_start } else { 0 };
-        let mapping = Mapped { path, start, ..Mapped::default() };
-        Some(FrameRow { module: self.module(0, &mapping, kind)?, address, is_return })
-    }
-
-    fn user_frame(&mut self, sample: &SampleEvent, address: u64, is_return: bool) -> Option<u32> {
-        let pid = sample.pid;
-        let generation = self.spaces.generation();
-        let slot = (address ^ (address >> 12) ^ ((pid as u64) << 5)) as usize % CACHE_SLOTS;
-        if let Some(hit) = self.cache[slot]
-            && (hit.generation, hit.address, hit.pid, hit.is_return) == (generation, address, pid, is_return)
-        {
-            return Some(hit.frame);
-        }
-        // A call at the very end of a mapping returns to the first byte after it.
-        let asked = if is_return { address.wrapping_sub(1) } else { address };
-        let row = match self.spaces.find(pid, asked) {
-            Some(found) => {
-                self.open(found.module, sample);
-                FrameRow { module: found.module, address: found.offset.wrapping_add(address - asked), is_return }
-            }
-            None => FrameRow { module: NONE, address, is_return },
-        };
-        let frame = intern(&mut self.frame_ids, &mut self.recording.frames, row)?;
-        self.cache[slot] = Some(Cached { generation, address, pid, is_return, frame });
-        Some(frame)
-    }
-
-    /// Opens a module's file, if that is still to be done.
-    fn open(&mut self, module: u32, sample: &SampleEvent) {
-        let Some(modules) = &self.modules else { return };
-        if self.opened.len() < self.recording.modules.len() {
-            self.opened.resize(self.recording.modules.len(), false);
-        }
-        let index = module as usize;
-        if self.opened.get(index) == Some(&true) {
-            return;
-        }
-        let task = Task { pid: sample.pid, tid: sample.tid };
-        modules.note(task, false);
-        if self.recording.modules[index].kind == CodeKind::Anonymous {
-            // The module is of one process and its children, which write to one map.
-            let task = Task { pid: self.recording.modules[index].pid, ..task };
-            self.opened[index] = modules.hold_jit(task, sample.time);
-        } else {
-            let open = modules.open(module, &self.recording.modules[index], Some(task));
-            self.opened[index] = !open.is_err_and(|why| why.may_pass());
-        }
-    }
-
     fn region(&mut self, pid: i32, mapping: &Mapped<'_>, executable: bool) -> Region {
         let Mapped { start, end, .. } = *mapping;
         let (path, kind) = classify(mapping.path);
@@ -470,7 +392,7 @@ impl Recorder {
         if let Some(id) = self.module_ids.get(&key) {
             return Some(*id);
         }
-        let id = u32::try_from(self.recording.modules.len()).ok().filter(|id| *id != NONE)?;
+        let id = u32::try_from(self.recording.modules.len()).ok().filter(|id| (*id as usize) < self.room.modules)?;
         self.recording.modules.push(ModuleRow {
             path: key.path.clone(),
             kind,
@@ -486,6 +408,9 @@ impl Recorder {
     }
 
     fn thread(&mut self, pid: i32, tid: i32) -> &mut ThreadState {
+        if self.threads.len().max(self.processes.len()) >= self.room.threads {
+            self.forget_all();
+        }
         let thread = self.threads.entry(tid).or_insert_with(|| {
             self.processes.entry(pid).or_default().threads += 1;
             ThreadState { pid, ..ThreadState::default() }
@@ -501,12 +426,21 @@ impl Recorder {
         thread
     }
 
+    /// Forgets all processes: there are more than any file can have that isn't damaged.
+    fn forget_all(&mut self) {
+        self.names += 1;
+        self.threads.clear();
+        self.processes.clear();
+        self.ended.clear();
+        self.spaces.clear();
+    }
+
     fn name(&mut self, pid: i32, tid: i32, name: &[u8], exec: bool, time: u64) {
+        self.names += 1;
         let thread = self.thread(pid, tid);
         if time >= thread.name_time {
             thread.name = name.into();
             thread.name_time = time;
-            thread.row = None;
         }
         let process = self.processes.entry(pid).or_default();
         // A process keeps the name of its program when its main thread takes another.
@@ -519,6 +453,7 @@ impl Recorder {
     }
 
     fn fork(&mut self, pid: i32, tid: i32, parent_pid: i32, parent_tid: i32, time: u64) {
+        self.names += 1;
         let name = self.threads.get(&parent_tid).filter(|parent| parent.pid == parent_pid);
         let name = name.map(|parent| parent.name.clone()).unwrap_or_default();
         let thread = self.thread(pid, tid);
@@ -541,22 +476,23 @@ impl Recorder {
     }
 
     fn thread_row(&mut self, pid: i32, tid: i32) -> Option<u32> {
+        let known = self.threads.get(&tid).filter(|thread| thread.pid == pid).and_then(|thread| thread.row);
+        if let Some((row, names)) = known
+            && names == self.names
+        {
+            return Some(row);
+        }
         self.thread(pid, tid);
         let process = self.processes.entry(pid).or_default();
         if process.row.is_none() {
             let row = ProcessRow { pid, name: process.name.clone() };
-            process.row = intern(&mut self.process_ids, &mut self.recording.processes, row);
+            process.row = self.process_ids.intern(&mut self.recording.processes, row, self.room.threads);
         }
         let process = process.row?;
         let thread = self.threads.get_mut(&tid)?;
-        if let Some((row, made_for)) = thread.row
-            && made_for == process
-        {
-            return Some(row);
-        }
         let row = ThreadRow { process, tid, name: thread.name.clone() };
-        let row = intern(&mut self.thread_ids, &mut self.recording.threads, row)?;
-        thread.row = Some((row, process));
+        let row = self.thread_ids.intern(&mut self.recording.threads, row, self.room.threads)?;
+        thread.row = Some((row, self.names));
         Some(row)
     }
 
@@ -573,6 +509,7 @@ impl Recorder {
             };
             let pid = thread.pid;
             self.threads.remove(&tid);
+            self.names += 1;
             if let Some(process) = self.processes.get_mut(&pid) {
                 process.threads = process.threads.saturating_sub(1);
                 if process.threads == 0 {
@@ -582,17 +519,6 @@ impl Recorder {
             }
         }
     }
-}
-
-/// The index of `row` in its table, which is added if it is new; `None` if the table is full.
-fn intern<T: Clone + Eq + Hash>(ids: &mut HashMap<T, u32, RandomState>, rows: &mut Vec<T>, row: T) -> Option<u32> {
-    if let Some(id) = ids.get(&row) {
-        return Some(*id);
-    }
-    let id = u32::try_from(rows.len()).ok().filter(|id| *id != NONE)?;
-    rows.push(row.clone());
-    ids.insert(row, id);
-    Some(id)
 }
 
 /// Appends a caller. The first address of each mode is where it was interrupted or left; all others are where calls

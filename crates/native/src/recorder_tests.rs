@@ -1,7 +1,7 @@
 //! From events to a recording.
 
 use super::*;
-use crate::recording::SampleRow;
+use crate::recording::{FrameRow, SampleRow};
 
 const SELF: SampleEvent = SampleEvent { pid: 7, tid: 7, time: 1000, period: 5, event: 0 };
 

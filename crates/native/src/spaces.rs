@@ -8,7 +8,7 @@
 //!
 //! A fork copies nothing: spaces share their mappings until one of them changes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -34,6 +34,9 @@ struct Mapping {
     loaded: bool,
 }
 
+/// What a process takes, in mappings.
+const SPACE: usize = 4;
+
 /// Mappings by their first address; they don't overlap.
 type Mappings = BTreeMap<u64, Mapping>;
 
@@ -49,13 +52,19 @@ struct Space {
     before_exec: Option<Arc<Mappings>>,
     /// Parent and time of a fork that inherited mappings which were loaded after it.
     inherited: Option<(i32, u64)>,
+    /// That of its latest change.
+    generation: u64,
 }
 
 /// The address spaces of all processes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Spaces {
     spaces: HashMap<i32, Space, RandomState>,
-    /// Grows with every change.
+    /// Mappings that may be kept, and at most how many more are there than when they were counted.
+    most: usize,
+    added: usize,
+    counted: usize,
+    /// That of the latest change.
     generation: u64,
 }
 
@@ -72,10 +81,49 @@ pub struct Region {
     pub module: Option<u32>,
 }
 
+impl Default for Spaces {
+    fn default() -> Self {
+        Self { spaces: HashMap::default(), most: usize::MAX, added: 0, counted: 0, generation: 0 }
+    }
+}
+
 impl Spaces {
-    /// A number that differs whenever an answer of [`Spaces::find`] may differ: for caches.
-    pub fn generation(&self) -> u64 {
-        self.generation
+    /// Bounds the mappings of all processes: beyond it they are all forgotten. Processes that fork share theirs.
+    pub(crate) fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// Forgets all processes.
+    pub(crate) fn clear(&mut self) {
+        self.spaces.clear();
+        (self.added, self.counted) = (0, 0);
+    }
+
+    /// Makes room for one more mapping of a process, which may have to get a copy of those it shares.
+    fn make_room(&mut self, pid: i32) {
+        self.added += match self.spaces.get(&pid) {
+            Some(space) if Arc::strong_count(&space.mappings) > 1 => space.mappings.len() + 2,
+            Some(_) => 2,
+            None => SPACE,
+        };
+        if self.counted.saturating_add(self.added) <= self.most {
+            return;
+        }
+        let mut distinct = HashSet::<_, RandomState>::default();
+        let all = self.spaces.values().flat_map(|space| [Some(&space.mappings), space.before_exec.as_ref()]);
+        let all = all.flatten().filter(|mappings| distinct.insert(Arc::as_ptr(mappings)));
+        self.counted = all.map(|mappings| mappings.len()).sum::<usize>() + self.spaces.len() * SPACE;
+        let is_full = self.counted > self.most / 2;
+        self.added = 0;
+        if is_full {
+            self.clear();
+        }
+    }
+
+    /// A number that differs whenever an answer of [`Spaces::find`] for this process may differ: for caches. Processes
+    /// of which nothing is known have the same.
+    pub fn generation_of(&self, pid: i32) -> u64 {
+        self.spaces.get(&pid).map_or(0, |space| space.generation)
     }
 
     /// The module at an address of a process.
@@ -89,8 +137,8 @@ impl Spaces {
 
     /// A region was mapped at `time`; without a module it evicts only.
     pub fn map(&mut self, pid: i32, region: Region, time: u64) {
-        self.generation += 1;
-        let space = self.spaces.entry(pid).or_default();
+        self.make_room(pid);
+        let space = changed(&mut self.spaces, &mut self.generation, pid);
         if time < space.since {
             return;
         }
@@ -101,8 +149,8 @@ impl Spaces {
     /// The executable regions a process had at `time`, from `/proc/PID/maps`. `time` is that of just before reading:
     /// what records say of later times wins, and of earlier times the maps know better.
     pub fn load(&mut self, pid: i32, regions: &[Region], time: u64) {
-        self.generation += 1;
-        let space = self.spaces.entry(pid).or_default();
+        self.make_room(pid);
+        let space = changed(&mut self.spaces, &mut self.generation, pid);
         if time < space.since {
             return;
         }
@@ -115,8 +163,8 @@ impl Spaces {
 
     /// A process replaced its program at `time`.
     pub fn exec(&mut self, pid: i32, time: u64) {
-        self.generation += 1;
-        let space = self.spaces.entry(pid).or_default();
+        self.make_room(pid);
+        let space = changed(&mut self.spaces, &mut self.generation, pid);
         if time < space.since {
             return;
         }
@@ -132,6 +180,7 @@ impl Spaces {
                     let foreign = |mapping: &Mapping| mapping.loaded && mapping.time == forked;
                     Arc::make_mut(&mut child.mappings).retain(|_, mapping| !foreign(mapping));
                     child.inherited = None;
+                    child.generation = self.generation;
                 }
             }
         }
@@ -142,6 +191,7 @@ impl Spaces {
         if child == parent {
             return;
         }
+        self.make_room(child);
         self.generation += 1;
         let (base, inherited) = self.spaces.get(&parent).map_or_else(Default::default, |space| at(space, time));
         let old = self.spaces.remove(&child).unwrap_or_default();
@@ -163,13 +213,13 @@ impl Spaces {
             loaded_at: old.loaded_at.filter(|loaded_at| *loaded_at > time),
             before_exec: None,
             inherited: (inherited && exec.is_none()).then_some((parent, time)),
+            generation: self.generation,
         };
         self.spaces.insert(child, space);
     }
 
     /// Forgets a process. Call it some time after its exit: samples may come later than that.
     pub fn remove(&mut self, pid: i32) {
-        self.generation += 1;
         self.spaces.remove(&pid);
     }
 
@@ -182,6 +232,14 @@ impl Spaces {
     pub fn is_empty(&self) -> bool {
         self.spaces.is_empty()
     }
+}
+
+/// The space of a process, which is about to change.
+fn changed<'s>(spaces: &'s mut HashMap<i32, Space, RandomState>, generation: &mut u64, pid: i32) -> &'s mut Space {
+    *generation += 1;
+    let space = spaces.entry(pid).or_default();
+    space.generation = *generation;
+    space
 }
 
 /// What a space held at `time`, and whether some of that was loaded later.

@@ -9,7 +9,7 @@ use super::*;
 use crate::FileFinder;
 use crate::procfs::ProcessMaps;
 use crate::recorder::{Event, Mapped, Recorder, SampleEvent};
-use crate::recording::SampleRow;
+use crate::recording::{NONE, SampleRow};
 use burnmark_perf::record::Mode;
 
 const KERNEL: u64 = 0xffff_ffff_8100_0000;

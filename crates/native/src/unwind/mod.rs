@@ -409,7 +409,7 @@ impl Unwinder {
     }
 
     fn place(&mut self, task: Task, address: u64, code: CodeMap<'_>) -> Place {
-        let (pid, generation) = (task.pid, code.spaces.generation());
+        let (pid, generation) = (task.pid, code.spaces.generation_of(task.pid));
         let slot = (address ^ (address >> 12) ^ ((pid as u64) << 5)) as usize % CACHE_SLOTS;
         if let Some(place) = self.cache[slot]
             && (place.generation, place.address, place.pid) == (generation, address, pid)

@@ -6,9 +6,9 @@
 
 use super::store::Store;
 
-/// Records that wait at most: 48 MB. A round is a pass over all CPUs' buffers, of some MB; this is room for the largest.
+/// Records that wait at most: 24 MB. A round is a pass over all CPUs' buffers, of some MB; this is room for the largest.
 /// What has no rounds is sorted within windows of half as many.
-const MAX_WAITING: usize = 2 << 20;
+const MAX_WAITING: usize = 1 << 20;
 
 /// Bytes of memory that they may hold, where they are not in a mapped file.
 const MAX_HELD: usize = 128 << 20;
