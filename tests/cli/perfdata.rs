@@ -83,5 +83,5 @@ fn info_says_when_it_began() {
     assert!(shown.contains("first_sample: ") && shown.contains(" s on the recorder's clock"), "{shown}");
     let shown = burnmark_with(folder.path(), &["info", "-"], &fixture("clock.data")).ok().stdout;
     let began = shown.lines().find_map(|line| line.strip_prefix("began: ")).expect("it says when");
-    assert!(began.starts_with("20") && began.ends_with(" UTC") && began.len() == "2026-11-21 08:16:40 UTC".len());
+    assert!(began.starts_with("20") && began.ends_with('Z') && began.len() == "2026-11-21T08:16:40Z".len());
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burnmark_analysis::Summary;
+use burnmark_journal::log::texts::utc;
 use burnmark_model::{Position, Profile, Warning};
 use serde::Serialize;
 use serde_json::{Number, Value};
@@ -23,7 +24,8 @@ pub fn info(profile: &Profile, summary: &Summary<'_>, format: &str, warnings: &[
     let known =
         [("made by", &meta.producer), ("command", &meta.command), ("kernel", &meta.kernel), ("processor", &meta.cpu)];
     lines.extend(known.iter().filter_map(|(what, value)| Some(((*what).to_owned(), text(value.as_deref()?)))));
-    lines.extend(meta.start_unix_ns.map(|start| ("began".to_owned(), utc(start))));
+    let began = meta.start_unix_ns.and_then(|start| u64::try_from(start / 1_000_000).ok());
+    lines.extend(began.map(|start| ("began".to_owned(), utc(start))));
     if let Some(hz) = meta.frequency_hz {
         lines.push(("frequency".into(), format!("{} Hz", count(hz))));
     }
@@ -52,23 +54,6 @@ pub fn info(profile: &Profile, summary: &Summary<'_>, format: &str, warnings: &[
     lines.extend(meta.other.iter().map(|(key, value)| (text(key), text(value))));
     lines.extend(warnings.iter().map(|warning| ("warning".into(), text(&warning.to_string()))));
     lines.into_iter().map(|(what, value)| format!("{what}: {value}\n")).collect()
-}
-
-/// `2026-11-21 08:15:00 UTC`, of nanoseconds since 1970. The calendar is Howard Hinnant's `civil_from_days`: years begin
-/// in March, so that a leap day is the last of one.
-fn utc(unix_ns: i64) -> String {
-    let seconds = unix_ns.div_euclid(1_000_000_000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let since = days + 719_468;
-    let (era, day) = (since.div_euclid(146_097), since.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = era * 400 + year + next;
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} UTC", second % 60)
 }
 
 #[derive(Serialize)]
@@ -133,22 +118,4 @@ pub fn info_json(profile: &Profile, summary: &Summary<'_>, format: &str, warning
         warnings: warnings.collect(),
         meta: meta_json(profile),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    /// As `date -u` writes them.
-    #[test]
-    fn moments_are_written_as_dates() {
-        for (seconds, text) in [
-            (0, "1970-01-01 00:00:00 UTC"),
-            (951_782_400, "2000-02-29 00:00:00 UTC"),
-            (951_868_800, "2000-03-01 00:00:00 UTC"),
-            (1_795_249_000, "2026-11-21 08:16:40 UTC"),
-            (4_107_542_399, "2100-02-28 23:59:59 UTC"),
-            (-1, "1969-12-31 23:59:59 UTC"),
-        ] {
-            assert_eq!(super::utc(seconds * 1_000_000_000), text);
-        }
-    }
 }
