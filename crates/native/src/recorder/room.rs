@@ -2,7 +2,8 @@
 //!
 //! A real file repeats itself: its stacks are few beside its samples. One that was damaged, or made to do harm, may have
 //! a new frame every eight bytes, and a row with all that is made of it later takes many times as much. So rows are
-//! bounded by the bytes that were read. Real files stay below a third of these bounds.
+//! bounded by the bytes that were read. Real files stay below half of these bounds, those of large machines too: what
+//! was there before comes first.
 
 /// Most rows of each table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +36,8 @@ impl Room {
             frames: (1 << 14) + bytes / 256,
             stacks: (1 << 17) + bytes / 40,
             samples: (1 << 17) + bytes / 32,
-            modules: (1 << 12) + bytes / 512,
-            threads: (1 << 13) + bytes / 256,
+            modules: (1 << 14) + bytes / 512,
+            threads: (1 << 16) + bytes / 128,
             mappings: (1 << 17) + bytes / 64,
         }
     }
