@@ -78,6 +78,8 @@ pub(crate) enum Command {
   burnmark top app.cpuprofile --limit 50         more rows
   burnmark top --by total --focus 'serde|json'   only stacks through JSON code, by total time
   burnmark top --merge-by line                   hot lines
+  burnmark top --findings --hints                what stands out, and where to look
+  burnmark top --rules ours.toml                 categories of your own
   perf script | burnmark top - --md >> notes.md  a table for an optimization log")]
 pub(crate) struct TopArgs {
     #[command(flatten)]
@@ -326,6 +328,28 @@ pub(crate) struct TableArgs {
     /// Leave out rows with a smaller share, in percent
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) min_share: Option<f64>,
+
+    #[command(flatten)]
+    pub(crate) meaning: MeaningArgs,
+}
+
+/// What functions do, and what that says.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Categories and findings")]
+pub(crate) struct MeaningArgs {
+    /// More rules for the category column, tried before those that come with burnmark (TOML: `[[rule]]` with category and
+    /// function, module or file patterns; `[[category]]` with name and action)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
+
+    /// Print what each category has of the whole, and where to look
+    #[arg(long)]
+    pub(crate) hints: bool,
+
+    /// Print patterns that are worth a look, with their evidence: plateaus, wide bases, deep recursion, the shares of
+    /// logging, allocation, garbage collection, locks and more (also with --json)
+    #[arg(long)]
+    pub(crate) findings: bool,
 }
 
 /// Rows of a table when nothing else is asked for.

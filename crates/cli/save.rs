@@ -167,7 +167,8 @@ fn write(profile: &Profile, format: OutputFormat, options: &SaveOptions, out: &m
         OutputFormat::Svg => crate::commands::flame::draw(profile, options, out)?,
         OutputFormat::Md | OutputFormat::Csv | OutputFormat::Json => {
             let rank_options = RankOptions { value: options.value, ..options.rank.clone() };
-            let ranking = rank(profile, &rank_options)?;
+            let mut ranking = rank(profile, &rank_options)?;
+            ranking.categorize(burnmark_analysis::Rules::shipped());
             let summary = summarize(profile, options.value)?;
             let form = match format {
                 OutputFormat::Md => burnmark_report::TableForm::Markdown,

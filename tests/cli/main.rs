@@ -1,6 +1,7 @@
 //! The command line as a user meets it: what goes in, what comes out, what a mistake is answered with.
 
 mod bad_input;
+mod categories;
 mod diff;
 mod ends;
 mod formats;

@@ -31,10 +31,12 @@
 pub mod diff;
 mod error;
 mod filter;
+mod findings;
 mod links;
 pub mod matching;
 mod place;
 mod rank;
+mod rules;
 pub mod stats;
 mod summary;
 mod tree;
@@ -47,7 +49,9 @@ mod testing;
 
 pub use error::Error;
 pub use filter::{Filter, ThreadSelector, filter};
+pub use findings::{Finding, FindingKind, Priority, findings};
 pub use place::{FrameKind, MergeBy, Place};
 pub use rank::{Hidden, RankBy, RankOptions, Ranking, Row, rank};
+pub use rules::{Category, CategoryShare, Rules, RulesError};
 pub use summary::{Summary, UnsymbolizedModule, ValueTotal, summarize};
 pub use tree::{CallTree, Cut, Direction, Node, Roots, TreeOptions};

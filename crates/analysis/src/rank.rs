@@ -7,6 +7,7 @@ use burnmark_model::{Profile, ValueType};
 use crate::Error;
 use crate::links::{Links, Step};
 use crate::place::{MergeBy, Place, Places};
+use crate::rules::Category;
 use crate::weights::{Weights, sample_count, share};
 
 /// What to sort by.
@@ -49,6 +50,8 @@ pub struct Row<'p> {
     pub self_share: f64,
     /// `total_value` as a fraction of [`Ranking::base`].
     pub total_share: f64,
+    /// What kind of work it is, once [`Ranking::categorize`] has said so.
+    pub category: Option<&'p Category>,
 }
 
 /// What the limits left out.
@@ -144,7 +147,7 @@ fn values_of_places(profile: &Profile, places: &Places<'_>, weights: &Weights) -
 
 fn row(place: Place<'_>, self_value: i64, total_value: i64, base: i64) -> Row<'_> {
     let (self_share, total_share) = (share(self_value, base), share(total_value, base));
-    Row { rank: 0, place, self_value, total_value, self_share, total_share }
+    Row { rank: 0, place, self_value, total_value, self_share, total_share, category: None }
 }
 
 /// By absolute value, so that what got much smaller stands at the top of a difference too.

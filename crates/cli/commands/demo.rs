@@ -5,7 +5,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::Context;
 
-use crate::args::{By, DEFAULT_ROWS, DemoArgs, FilterArgs, TableArgs};
+use crate::args::{By, DEFAULT_ROWS, DemoArgs, FilterArgs, MeaningArgs, TableArgs};
 use crate::commands::{record, top};
 use crate::save::{self, SaveOptions};
 use crate::{demo, output};
@@ -57,7 +57,15 @@ fn start_workload() -> anyhow::Result<Child> {
 }
 
 fn table() -> TableArgs {
-    TableArgs { md: false, csv: false, json: false, by: By::SelfValue, limit: DEFAULT_ROWS, min_share: None }
+    TableArgs {
+        md: false,
+        csv: false,
+        json: false,
+        by: By::SelfValue,
+        limit: DEFAULT_ROWS,
+        min_share: None,
+        meaning: MeaningArgs::default(),
+    }
 }
 
 fn say_next(recording: &Path, flame: &Path) {

@@ -22,6 +22,8 @@ const NAMES_SHOWN: usize = 8;
 /// Records, writes the recording, prints the table.
 pub(crate) fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     check_output(&args.output)?;
+    // Rules that can't be read are told before anything is sampled.
+    top::rules(&args.table.meaning)?;
     let what = match args.command.split_first() {
         Some((program, rest)) => What::Command(command(program, rest)),
         None => attached(&args)?,

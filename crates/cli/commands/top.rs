@@ -3,11 +3,12 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use burnmark_analysis::{MergeBy, RankBy, RankOptions, rank, summarize};
+use anyhow::Context;
+use burnmark_analysis::{MergeBy, RankBy, RankOptions, Rules, findings, rank, summarize};
 use burnmark_model::Profile;
 use burnmark_report::TableForm;
 
-use crate::args::{By, FilterArgs, TableArgs, TopArgs};
+use crate::args::{By, FilterArgs, MeaningArgs, TableArgs, TopArgs};
 use crate::{machine, open, output, save};
 
 /// Width of a table that does not go to a terminal.
@@ -24,14 +25,48 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
 /// Prints the table of a profile that was filtered.
 pub(crate) fn print(profile: &Profile, table: &TableArgs, filter: &FilterArgs) -> anyhow::Result<()> {
     let value = open::value(profile, filter.value.as_deref())?;
-    let ranking = rank(profile, &rank_options(value, table, filter))?;
+    let own = rules(&table.meaning)?;
+    let rules = own.as_ref().unwrap_or_else(|| Rules::shipped());
+    let mut ranking = rank(profile, &rank_options(value, table, filter))?;
+    ranking.categorize(rules);
     let summary = summarize(profile, value)?;
     let form = form(table);
+    if form == TableForm::Json && table.meaning.findings {
+        let found = findings(profile, value, rules)?;
+        return output::print(&burnmark_report::top_json(profile, &ranking, &summary, &found));
+    }
     let mut text = burnmark_report::top(profile, &ranking, &summary, &form);
     if matches!(form, TableForm::Terminal { .. } | TableForm::Markdown) {
         text.push_str(&counted(profile, &form));
     }
+    text.push_str(&meaning(profile, value, rules, &table.meaning, &form)?);
     output::print(&text)
+}
+
+/// The rules of `--rules`, before the shipped ones.
+pub(crate) fn rules(args: &MeaningArgs) -> anyhow::Result<Option<Rules>> {
+    let Some(path) = &args.rules else { return Ok(None) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let rules = Rules::with_user(&text).with_context(|| format!("cannot use the rules in {}", path.display()))?;
+    Ok(Some(rules))
+}
+
+/// What was asked for beside the table.
+fn meaning(
+    profile: &Profile,
+    value: usize,
+    rules: &Rules,
+    args: &MeaningArgs,
+    form: &TableForm,
+) -> anyhow::Result<String> {
+    let mut text = String::new();
+    if args.hints {
+        text.push_str(&burnmark_report::categories(&rules.shares(profile, value)?, form));
+    }
+    if args.findings {
+        text.push_str(&burnmark_report::findings(&findings(profile, value, rules)?, form));
+    }
+    Ok(text)
 }
 
 /// What was counted beside the samples; nothing for profiles without counters.

@@ -24,6 +24,7 @@
 
 mod diff;
 mod error;
+mod findings;
 mod flame;
 mod heap;
 mod info;
@@ -38,6 +39,7 @@ mod testing;
 
 pub use diff::{DiffReport, RunTimes, diff, hint, renames};
 pub use error::Error;
+pub use findings::{categories, findings, findings_json};
 pub use flame::{DiffFlameOptions, Drawn, FlameOptions, Widths, diff_flame, flame};
 pub use heap::{HeapInput, HeapObject, HeapSize, HeapView, heap, heap_nodes};
 pub use info::{info, info_json};
@@ -45,4 +47,4 @@ pub use journal::{
     BEGIN, COMMENT_BYTES, END, JournalOptions, REPORT_MARK, SUMMARY_BYTES, Spliced, log, log_json, log_list, report,
     report_json, splice, verify_json,
 };
-pub use top::{TableForm, top};
+pub use top::{TableForm, top, top_json};

@@ -5,7 +5,7 @@ use burnmark_analysis::Ranking;
 use super::json::number;
 use crate::names::printable;
 
-const HEADER: &str = "rank,function,module,file,line,self,total,self_share,total_share";
+const HEADER: &str = "rank,function,module,file,line,self,total,self_share,total_share,category";
 
 /// Lines end in CRLF, as the RFC has it.
 pub(super) fn render(ranking: &Ranking<'_>) -> String {
@@ -14,7 +14,7 @@ pub(super) fn render(ranking: &Ranking<'_>) -> String {
     for row in &ranking.rows {
         let place = &row.place;
         text.push_str(&format!(
-            "{},{},{},{},{},{},{},{},{}\r\n",
+            "{},{},{},{},{},{},{},{},{},{}\r\n",
             row.rank,
             field(&place.name),
             field(place.module.unwrap_or_default()),
@@ -24,6 +24,7 @@ pub(super) fn render(ranking: &Ranking<'_>) -> String {
             number(row.total_value, denominator),
             row.self_share,
             row.total_share,
+            row.category.map(|category| field(&category.name)).unwrap_or_default(),
         ));
     }
     text

@@ -19,6 +19,8 @@ struct Top<'a> {
     merge_by: &'static str,
     rows: Vec<RowJson<'a>>,
     hidden: HiddenJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Value>,
     #[serde(flatten)]
     summary: SummaryJson<'a>,
     meta: BTreeMap<&'a str, Value>,
@@ -44,6 +46,8 @@ struct RowJson<'a> {
     self_share: f64,
     total_share: f64,
     kind: &'static str,
+    category: Option<&'a str>,
+    action: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -75,7 +79,12 @@ struct UnsymbolizedJson<'a> {
     self_share: f64,
 }
 
-pub(super) fn render(profile: &Profile, ranking: &Ranking<'_>, summary: &Summary<'_>) -> String {
+pub(super) fn render(
+    profile: &Profile,
+    ranking: &Ranking<'_>,
+    summary: &Summary<'_>,
+    findings: Option<Value>,
+) -> String {
     let value_type = ranking.value_type;
     let value = |stored| number(stored, value_type.denominator);
     to_text(&Top {
@@ -94,6 +103,7 @@ pub(super) fn render(profile: &Profile, ranking: &Ranking<'_>, summary: &Summary
             self_value: value(ranking.hidden.self_value),
             self_share: ranking.hidden.self_share,
         },
+        findings,
         summary: summary_json(summary),
         meta: meta_json(profile),
     })
@@ -113,6 +123,8 @@ fn row_json<'a>(row: &'a Row<'_>, value_type: &ValueType) -> RowJson<'a> {
         self_share: row.self_share,
         total_share: row.total_share,
         kind: kind(place.kind),
+        category: row.category.map(|category| category.name.as_str()),
+        action: row.category.map(|category| category.action.as_str()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burnmark_analysis::{Ranking, Summary};
 
-use super::{has_module_column, hidden, measured, row_name, subject};
+use super::{has_category_column, has_module_column, hidden, measured, row_name, subject};
 use crate::names::{cut_bytes, printable};
 use crate::numbers::{Scale, percent};
 use crate::summary;
@@ -14,21 +14,25 @@ pub(super) fn render(ranking: &Ranking<'_>, summary: &Summary<'_>) -> String {
     let scale = Scale::new(ranking.value_type, ranking.base);
     let with_module = has_module_column(ranking);
     let with_unit = |name: &str| if scale.unit.is_empty() { name.to_owned() } else { format!("{name} {}", scale.unit) };
-    let module = |text: &str| if with_module { format!(" {text} |") } else { String::new() };
+    let with_category = has_category_column(ranking);
+    let cell = |shown: bool, text: &str| if shown { format!(" {text} |") } else { String::new() };
     let mut text = format!(
-        "| # | {} |{} self % | {} | total % | {} |\n|--:|---|{}--:|--:|--:|--:|\n",
+        "| # | {} |{}{} self % | {} | total % | {} |\n|--:|---|{}{}--:|--:|--:|--:|\n",
         subject(ranking.merge_by),
-        module("module"),
+        cell(with_module, "module"),
+        cell(with_category, "category"),
         with_unit("self"),
         with_unit("total"),
         if with_module { "---|" } else { "" },
+        if with_category { "---|" } else { "" },
     );
     for row in &ranking.rows {
         text.push_str(&format!(
-            "| {} | {} |{} {} | {} | {} | {} |\n",
+            "| {} | {} |{}{} {} | {} | {} | {} |\n",
             row.rank,
             code(&row_name(row, ranking.merge_by)),
-            module(&row.place.module.map(code).unwrap_or_default()),
+            cell(with_module, &row.place.module.map(code).unwrap_or_default()),
+            cell(with_category, &row.category.map(|category| escaped(&category.name)).unwrap_or_default()),
             percent(row.self_share),
             scale.number(row.self_value),
             percent(row.total_share),

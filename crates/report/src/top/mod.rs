@@ -5,7 +5,7 @@ pub(crate) mod json;
 pub(crate) mod markdown;
 mod terminal;
 
-use burnmark_analysis::{FrameKind, MergeBy, RankBy, Ranking, Row, Summary};
+use burnmark_analysis::{Finding, FrameKind, MergeBy, RankBy, Ranking, Row, Summary};
 use burnmark_model::Profile;
 
 use crate::numbers::{counted, percent};
@@ -35,8 +35,13 @@ pub fn top(profile: &Profile, ranking: &Ranking<'_>, summary: &Summary<'_>, form
         TableForm::Terminal { width, colours } => terminal::render(ranking, summary, width, colours),
         TableForm::Markdown => markdown::render(ranking, summary),
         TableForm::Csv => csv::render(ranking),
-        TableForm::Json => json::render(profile, ranking, summary),
+        TableForm::Json => json::render(profile, ranking, summary, None),
     }
+}
+
+/// The table as JSON, with its findings.
+pub fn top_json(profile: &Profile, ranking: &Ranking<'_>, summary: &Summary<'_>, findings: &[Finding]) -> String {
+    json::render(profile, ranking, summary, Some(crate::findings::findings_json(findings)))
 }
 
 /// What stands in the first column of names.
@@ -65,6 +70,11 @@ fn file_name(path: &str) -> &str {
 /// Where rows are modules, there is nothing to add to the name.
 fn has_module_column(ranking: &Ranking<'_>) -> bool {
     ranking.merge_by != MergeBy::Module && ranking.rows.iter().any(|row| row.place.module.is_some())
+}
+
+/// Whether any row has a category: none has unless the ranking was categorized.
+fn has_category_column(ranking: &Ranking<'_>) -> bool {
+    ranking.rows.iter().any(|row| row.category.is_some())
 }
 
 /// What the limits left out, if anything.

@@ -6,7 +6,7 @@ use tabled::builder::Builder;
 use tabled::settings::object::{Cell, Columns, Object, Rows};
 use tabled::settings::{Alignment, Color, Padding, Style};
 
-use super::{has_module_column, hidden, row_name, subject};
+use super::{has_category_column, has_module_column, hidden, row_name, subject};
 use crate::names::{cut_middle, printable, width};
 use crate::numbers::{Scale, percent};
 use crate::summary;
@@ -17,8 +17,15 @@ const LEAST_NAME: usize = 16;
 /// Nor is a module's.
 const LEAST_MODULE: usize = 8;
 
+/// A name's and a module's columns without which the category, and the values beside the shares, are left out.
+const READABLE: usize = 40;
+
 /// Columns between two columns of the table.
 const GAP: usize = 2;
+
+/// Columns of numbers: all of them, and the shares alone.
+const ALL: [usize; 4] = [0, 1, 2, 3];
+const SHARES: [usize; 2] = [0, 2];
 
 /// Shares from which on a row is shown as hot, and as warm.
 const HOT: f64 = 0.10;
@@ -29,9 +36,9 @@ pub(super) fn render(ranking: &Ranking<'_>, summary: &Summary<'_>, columns: usiz
     if ranking.rows.is_empty() {
         text.push_str("nothing to show\n");
     } else {
-        let mut table = table(ranking, columns);
+        let (mut table, self_column) = table(ranking, columns);
         if colours {
-            colour(&mut table, ranking);
+            colour(&mut table, ranking, self_column);
         }
         for line in table.to_string().lines() {
             text.push_str(line.trim_end());
@@ -46,7 +53,8 @@ pub(super) fn render(ranking: &Ranking<'_>, summary: &Summary<'_>, columns: usiz
     text
 }
 
-fn table(ranking: &Ranking<'_>, columns: usize) -> Table {
+/// The table, and the number of the column of self shares.
+fn table(ranking: &Ranking<'_>, columns: usize) -> (Table, usize) {
     let scale = Scale::new(ranking.value_type, ranking.base);
     let with_module = has_module_column(ranking);
     let names: Vec<String> =
@@ -57,34 +65,49 @@ fn table(ranking: &Ranking<'_>, columns: usize) -> Table {
     let header = header(&scale);
 
     let rank_width = ranking.rows.len().to_string().len();
-    let room_beside = |shown: &[usize]| {
+    let categories: Vec<String> = ranking.rows.iter().map(category).collect();
+    let category_width = categories.iter().map(|name| width(name)).max().unwrap_or(0).max("category".len()) + GAP;
+    let room_beside = |shown: &[usize], with_category: bool| {
         let number = |&column: &usize| widest(header[column].chars().count(), &numbers, column) + GAP;
-        columns.saturating_sub(rank_width + GAP + shown.iter().map(number).sum::<usize>())
+        let category = if with_category { category_width } else { 0 };
+        columns.saturating_sub(rank_width + GAP + category + shown.iter().map(number).sum::<usize>())
     };
     let least = LEAST_NAME + if with_module { GAP + LEAST_MODULE } else { 0 };
-    let shown: &[usize] = if room_beside(&[0, 1, 2, 3]) >= least { &[0, 1, 2, 3] } else { &[0, 2] };
-    let room = room_beside(shown);
+    let (shown, with_category) = match has_category_column(ranking) {
+        true if room_beside(&ALL, true) >= READABLE => (&ALL[..], true),
+        true if room_beside(&SHARES, true) >= READABLE => (&SHARES[..], true),
+        _ if room_beside(&ALL, false) >= least => (&ALL[..], false),
+        _ => (&SHARES[..], false),
+    };
+    let room = room_beside(shown, with_category);
     let (name_room, module_room) = rooms(room, &names, if with_module { &modules } else { &[] });
 
-    let mut builder = Builder::with_capacity(ranking.rows.len() + 1, 7);
+    let mut builder = Builder::with_capacity(ranking.rows.len() + 1, 8);
     let mut first = vec!["#", subject(ranking.merge_by)];
     first.extend(with_module.then_some("module"));
+    first.extend(with_category.then_some("category"));
     first.extend(shown.iter().map(|&column| header[column].as_str()));
     builder.push_record(first);
     for (index, numbers) in numbers.iter().enumerate() {
         let mut record = vec![ranking.rows[index].rank.to_string(), cut_middle(&names[index], name_room).into_owned()];
         record.extend(with_module.then(|| cut_middle(&modules[index], module_room).into_owned()));
+        record.extend(with_category.then(|| categories[index].clone()));
         record.extend(shown.iter().map(|&column| numbers[column].clone()));
         builder.push_record(record);
     }
     let mut table = builder.build();
-    let names_end = 2 + usize::from(with_module);
+    let names_end = 2 + usize::from(with_module) + usize::from(with_category);
     table.with(Style::blank().remove_vertical().remove_horizontals());
     table.with(Padding::new(0, GAP, 0, 0));
     table.modify(Columns::last(), Padding::zero());
     table.modify(Columns::first(), Alignment::right());
     table.modify(Columns::new(names_end..), Alignment::right());
-    table
+    (table, names_end)
+}
+
+/// The row's category; nothing where there is none.
+fn category(row: &Row<'_>) -> String {
+    row.category.map(|category| printable(&category.name).into_owned()).unwrap_or_default()
 }
 
 fn header(scale: &Scale) -> [String; 4] {
@@ -113,11 +136,10 @@ fn rooms(room: usize, names: &[String], modules: &[String]) -> (usize, usize) {
     (name.min(room.saturating_sub(module).max(LEAST_NAME)), module)
 }
 
-fn colour(table: &mut Table, ranking: &Ranking<'_>) {
-    let self_column = 2 + usize::from(has_module_column(ranking));
+fn colour(table: &mut Table, ranking: &Ranking<'_>, self_column: usize) {
     table.modify(Rows::first(), Color::BOLD);
-    if self_column == 3 {
-        table.modify(Columns::one(2).not(Rows::first()), Color::new("\x1b[2m", "\x1b[22m"));
+    for column in 2..self_column {
+        table.modify(Columns::one(column).not(Rows::first()), Color::new("\x1b[2m", "\x1b[22m"));
     }
     for (index, row) in ranking.rows.iter().enumerate() {
         let colour = match row.self_share.abs() {

@@ -136,7 +136,7 @@ fn records_of_csv(text: &str) -> Vec<Vec<String>> {
 #[test]
 fn csv_says_what_it_should_to_a_parser() {
     let records = records_of_csv(&table(&nasty(), 1, TableForm::Csv));
-    assert!(records.iter().all(|record| record.len() == 9));
+    assert!(records.iter().all(|record| record.len() == 10));
     for (record, name) in records[1..].iter().zip(NASTY) {
         let name = printable(name);
         let formula = name.trim_start().starts_with(['=', '+', '-', '@']);
@@ -165,6 +165,33 @@ fn negative_and_fractional_values() {
     assert_eq!(json["total"], -11_497.49);
     assert_eq!(json["rows"][0]["self"], -11_500);
     assert_eq!(json["rows"][1]["self"], 2.5);
+}
+
+/// With categories: values go before names become unreadable, then the category goes.
+#[test]
+fn categories_leave_room_for_names() {
+    let mut builder = Builder::new(vec![ValueType::new("cpu", "nanoseconds")]);
+    for (name, module, value) in [
+        ("serde_json::de::Deserializer::parse_any_value", "/srv/shop-service-a1b2", 1_400_000_000),
+        ("inflate_fast", "/usr/lib/libz.so.1.2.13", 600_000_000),
+        ("shop::cart::checkout_total_of_everything", "/srv/shop-service-a1b2", 400_000_000),
+    ] {
+        let frame = builder.frame(name, Some((module, burnmark_model::ModuleKind::User)), 0);
+        let stack = builder.stack_of(&[frame]);
+        builder.sample(stack, &[value]);
+    }
+    let mut ranking = rank(&builder.profile, &RankOptions::default()).expect("valid");
+    ranking.categorize(burnmark_analysis::Rules::shipped());
+    let summary = summarize(&builder.profile, 0).expect("valid");
+    let at = |width| {
+        let text = top(&builder.profile, &ranking, &summary, &TableForm::Terminal { width, colours: false });
+        assert!(text.lines().take(4).all(|line| crate::names::width(line) <= width), "{text}");
+        text.lines().take(4).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    insta::assert_snapshot!([60, 80, 100, 130].map(at).join("\n"));
+    let rows = cells_of_markdown(&top(&builder.profile, &ranking, &summary, &TableForm::Markdown));
+    assert_eq!(rows[0], ["#", "function", "module", "category", "self %", "self ms", "total %", "total ms"]);
+    assert_eq!((&*rows[1][3], &*rows[2][3], &*rows[3][3]), ("serialization", "compression", ""));
 }
 
 #[test]
