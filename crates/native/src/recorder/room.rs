@@ -37,7 +37,7 @@ impl Room {
             stacks: (1 << 17) + bytes / 40,
             samples: (1 << 17) + bytes / 32,
             modules: (1 << 14) + bytes / 512,
-            threads: (1 << 16) + bytes / 128,
+            threads: (1 << 15) + bytes / 256,
             mappings: (1 << 17) + bytes / 64,
         }
     }
