@@ -6,12 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
 mod diff;
+mod gate;
 mod heap;
 mod journal;
 mod record;
 mod values;
 
 pub(crate) use diff::{CompareArgs, DiffArgs, DiffHow, WidthChoice};
+pub(crate) use gate::{DEFAULT_BUDGET, FormArgs, GateArgs, MetricsArgs, TrendArgs};
 pub(crate) use heap::HeapArgs;
 pub(crate) use journal::{
     EvidenceArgs, Figures, FitArgs, GithubPlace, LogAddArgs, LogArgs, LogCommand, LogFolder, LogListArgs,
@@ -34,6 +36,8 @@ use values::{format_name, percent, seconds, size, time_ns};
   burnmark flame -o flame.svg                its flame graph
   burnmark diff old.pb.gz new.pb.gz          what changed, and how sure that is
   burnmark compare -- ./old --vs ./new       record both several times, then diff
+  burnmark gate --budget budget.json k6.json are results and profiles within their limits?
+  burnmark trend --pid 1234 -d 10m           does its memory grow?
   perf script | burnmark top -               the table of what perf recorded")]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -58,6 +62,12 @@ pub(crate) enum Command {
     Report(Box<ReportArgs>),
     /// Keep the log of optimizations: what was slow, what was changed, what came of it
     Log(LogArgs),
+    /// Say what a load test or benchmark measured
+    Metrics(MetricsArgs),
+    /// Hold results, profiles and heap snapshots against a budget; the exit code says whether they keep it
+    Gate(GateArgs),
+    /// Say whether memory grows over time, and how sure that is
+    Trend(TrendArgs),
     /// Turn a profile of any format into any other
     Convert(ConvertArgs),
     /// Say what is in a profile

@@ -13,6 +13,7 @@ mod open;
 mod output;
 mod perfdata;
 mod progress;
+mod results;
 mod save;
 mod session;
 mod signals;
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
         Command::Heap(args) => commands::heap::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Log(args) => commands::log::run(&args),
+        Command::Metrics(args) => commands::metrics::run(&args),
+        Command::Gate(args) => commands::gate::run(&args),
+        Command::Trend(args) => commands::trend::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Info(args) => commands::info::run(&args),
         Command::Symbolize(args) => commands::symbolize::run(&args),

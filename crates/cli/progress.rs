@@ -119,12 +119,17 @@ impl Recording {
 
     /// Draws the state of the recording.
     pub(crate) fn update(&self, samples: u64, threads: usize, lost: u64) {
+        let lost = if lost == 0 { String::new() } else { format!(", {lost} lost") };
+        self.say(format!("{samples} samples, {threads} threads{lost}"));
+    }
+
+    /// Draws a text beside the time.
+    pub(crate) fn say(&self, text: String) {
         if self.started.elapsed() < PATIENCE {
             return;
         }
         self.bar.set_position(self.started.elapsed().as_millis() as u64);
-        let lost = if lost == 0 { String::new() } else { format!(", {lost} lost") };
-        self.bar.set_message(format!("{samples} samples, {threads} threads{lost}"));
+        self.bar.set_message(text);
         self.bar.tick();
     }
 

@@ -12,12 +12,19 @@ pub(crate) struct FixtureOptions {
     /// Make the heap snapshots of fixtures/heap anew, with eight versions of Node and with Chromium (npm, several minutes)
     #[arg(long)]
     heap: bool,
+
+    /// Make the results of load tests and benchmarks in fixtures/metrics anew (npm, PyPI, hyperfine; a few minutes)
+    #[arg(long)]
+    metrics: bool,
 }
 
 /// Builds every program and says where it is; false when one does not build.
 pub(crate) fn report(root: &Path, options: &FixtureOptions) -> Result<bool> {
     if options.heap {
         return shell::succeeds(shell::command(root, "fixtures/heap/make.sh", &["target/fixtures/heap"]));
+    }
+    if options.metrics {
+        return shell::succeeds(shell::command(root, "fixtures/metrics/make.sh", &["target/fixtures/metrics"]));
     }
     shell::succeeds(shell::command(root, "fixtures/programs/build", &["target/fixtures"]))
 }

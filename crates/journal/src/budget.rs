@@ -165,6 +165,9 @@ impl Budget {
         let bad = |what: String| Error::BadBudget { what };
         let text = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
         let text = text.map_err(|error| bad(format!("it is no text in UTF-8 (byte {})", error.valid_up_to())))?;
+        if !without_comments(text).trim_start().starts_with('{') {
+            return Err(bad("it is no object: it begins with {\"metrics\": …".to_owned()));
+        }
         let budget: Self = serde_json::from_str(&without_comments(text)).map_err(|error| bad(error.to_string()))?;
         budget.check().map_err(bad)?;
         Ok(budget)
@@ -355,7 +358,7 @@ mod tests {
             (r#"{"policy": {"missing": "pass"}, "metrics": {"a": {"max": 1}}}"#, "unknown variant `pass`"),
             (r#"{"policy": {"severity_pct": [10, 5]}, "metrics": {"a": {"max": 1}}}"#, "each larger"),
             (r#"{"metric": {"a": {"max": 1}}}"#, "unknown field `metric`"),
-            ("[]", "line 1"),
+            ("[]", "no object"),
         ] {
             let error = Budget::parse(text.as_bytes()).expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error:?} should say {part:?}");

@@ -4,6 +4,7 @@
 //! It takes bytes and the folders it is given, prints nothing. A value that was not measured is absent: never 0.
 pub mod budget;
 mod error;
+pub mod gate;
 pub mod log;
 mod metric;
 pub mod metrics;

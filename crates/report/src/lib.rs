@@ -26,13 +26,17 @@ mod diff;
 mod error;
 mod findings;
 mod flame;
+mod gate;
+mod grid;
 mod heap;
 mod info;
 mod journal;
+mod metrics;
 mod names;
 mod numbers;
 mod summary;
 mod top;
+mod trend;
 
 #[cfg(test)]
 mod testing;
@@ -41,10 +45,13 @@ pub use diff::{DiffReport, RunTimes, diff, hint, renames};
 pub use error::Error;
 pub use findings::{categories, findings, findings_json};
 pub use flame::{DiffFlameOptions, Drawn, FlameOptions, Widths, diff_flame, flame};
+pub use gate::{gate, gate_within};
 pub use heap::{HeapInput, HeapObject, HeapSize, HeapView, heap, heap_nodes};
 pub use info::{info, info_json};
 pub use journal::{
     BEGIN, COMMENT_BYTES, END, JournalOptions, REPORT_MARK, SUMMARY_BYTES, Spliced, log, log_json, log_list, report,
     report_json, splice, verify_json,
 };
+pub use metrics::metrics;
 pub use top::{TableForm, top, top_json};
+pub use trend::{TrendReport, points_csv, trend_svg, trends};

@@ -6,7 +6,7 @@ mod facts;
 mod join;
 mod judge;
 mod output;
-mod reduce;
+pub(crate) mod reduce;
 
 #[cfg(test)]
 mod laws;

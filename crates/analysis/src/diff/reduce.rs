@@ -138,21 +138,21 @@ fn tree(profile: &Profile, places: &Places<'_>, of_place: &[u32], merge_by: Merg
 }
 
 /// Cuts the time of a profile into equal blocks.
-struct Clock {
+pub(crate) struct Clock {
     first: i64,
     span: i128,
 }
 
 impl Clock {
     /// `None` unless every sample with a value has a time, and they differ.
-    fn new(profile: &Profile, values: &[i64]) -> Option<Self> {
+    pub(crate) fn new(profile: &Profile, values: &[i64]) -> Option<Self> {
         let (first, last) = profile.samples.time_range()?;
         let samples = profile.samples.iter().zip(values);
         let all_timed = samples.filter(|(_, value)| **value != 0).all(|(sample, _)| sample.time_ns.is_some());
         (all_timed && last > first).then(|| Self { first, span: i128::from(last) - i128::from(first) + 1 })
     }
 
-    fn block(&self, profile: &Profile, sample: usize) -> usize {
+    pub(crate) fn block(&self, profile: &Profile, sample: usize) -> usize {
         let time = profile.samples.get(sample).time_ns.unwrap_or(self.first);
         let passed = i128::from(time) - i128::from(self.first);
         (passed * BLOCKS as i128 / self.span) as usize
@@ -160,7 +160,7 @@ impl Clock {
 }
 
 /// How many samples an entry stands for: formats that merge equal stacks have fewer entries than samples.
-enum Counts {
+pub(crate) enum Counts {
     /// A column says it, with this denominator.
     Column(usize, f64),
     /// A sample stands for this much of the value (a sampling allocation profiler's period).
@@ -170,7 +170,7 @@ enum Counts {
 }
 
 impl Counts {
-    fn new(profile: &Profile, value: usize) -> Self {
+    pub(crate) fn new(profile: &Profile, value: usize) -> Self {
         let types = &profile.value_types;
         let chosen = &types[value];
         let samples = types.iter().position(|value| value.name == "samples" && value.unit == "count");
@@ -185,7 +185,7 @@ impl Counts {
         }
     }
 
-    fn of(&self, profile: &Profile, sample: usize, weight: f64) -> f64 {
+    pub(crate) fn of(&self, profile: &Profile, sample: usize, weight: f64) -> f64 {
         match *self {
             Self::Column(column, denominator) => {
                 let count = profile.samples.values(column)[sample] as f64 / denominator;

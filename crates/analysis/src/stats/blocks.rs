@@ -96,6 +96,30 @@ pub fn compare_shares(before: &Series<'_>, after: &Series<'_>) -> Estimate {
     finish([before.share(), after.share()], variance, independent[0] + independent[1], before.hits.len())
 }
 
+/// The 95 % interval of one profile's share: from blocks of time as in [`compare_shares`], and never narrower than
+/// Wilson's for independent samples ("Probable inference", J. Am. Stat. Assoc. 22, 1927), which tells that what was not
+/// seen may be there all the same.
+pub fn one_share(series: &Series<'_>) -> [f64; 2] {
+    let p = series.share();
+    let n = series.effective;
+    if n <= 0.0 {
+        return [0.0, 1.0];
+    }
+    let z = super::student::quantile(0.975, f64::INFINITY);
+    let middle = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
+    let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).max(0.0).sqrt();
+    let [mut low, mut high] = [middle - half, middle + half];
+    if series.hits.len() >= BLOCKS {
+        let deviations = series.deviations();
+        let none = vec![0.0; deviations.len()];
+        let factor = inflation(&deviations, &none, [series.total(), 0.0]);
+        let variance = (block_variance(&deviations, series.total()) * factor).max(series.independent());
+        let half = super::student::quantile(0.975, series.hits.len() as f64 - 1.0) * variance.sqrt();
+        (low, high) = (low.min(p - half), high.max(p + half));
+    }
+    [low.max(0.0), high.min(1.0)]
+}
+
 /// Compares costs per operation: `c = Σx/N`. `operations` are those of the two profiles.
 ///
 /// The floor is the variance of a Poisson count of the hits, `Σx · w̄ / N²` with `w̄` the weight of a sample.

@@ -9,6 +9,7 @@ mod autocannon;
 mod collect;
 mod criterion;
 mod csv;
+mod heap;
 mod hyperfine;
 mod json;
 mod k6;
@@ -29,9 +30,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) use csv::{cells as csv_cells, separator as csv_separator};
+pub use heap::measured as of_growth;
 pub(crate) use lines::Lines;
 pub use lookup::{Lookup, find};
 pub use memory::measured as of_series;
+pub(crate) use values::mean_interval;
 
 use crate::{Error, Metric};
 
@@ -76,8 +79,10 @@ pub enum Source {
     Mprof,
     /// `burnmark metrics --json`.
     Burnmark,
-    /// Several V8 heap snapshots.
+    /// V8 heap snapshots.
     HeapSnapshots,
+    /// A running process, watched.
+    Process,
 }
 
 impl Source {
@@ -101,6 +106,7 @@ impl Source {
             Self::Mprof => "mprof",
             Self::Burnmark => "burnmark metrics",
             Self::HeapSnapshots => "heap snapshots",
+            Self::Process => "process",
         }
     }
 }

@@ -336,3 +336,35 @@ fn long_lines_and_odd_beginnings() {
     assert!(measured.warnings.iter().any(|warning| warning.message.contains("more than a megabyte")));
     close(measured.value("requests"), 500.0);
 }
+
+/// In the shapes that their sources write: oha 1.x's `print_json`, criterion 0.5's `Estimates`.
+#[test]
+fn oha_and_criterion() {
+    let oha = br#"{"summary": {"successRate": 0.9, "total": 2.0, "slowest": 0.3, "fastest": 0.001, "average": 0.02,
+        "requestsPerSec": 500.0, "totalData": 1000, "sizePerRequest": 1, "sizePerSec": 500.0},
+        "responseTimeHistogram": {}, "latencyPercentiles": {"p10": 0.01, "p50": 0.015, "p75": 0.02, "p90": 0.03,
+        "p95": 0.04, "p99": null, "p99.9": 0.2}, "statusCodeDistribution": {"200": 900, "500": 90},
+        "errorDistribution": {"connection refused": 10, "aborted due to deadline": 4}}"#;
+    let measured = read(&oha[..]).expect("it is oha's");
+    assert_eq!(measured.source, Source::Oha);
+    close(measured.value("p95_latency_ms"), 40.0);
+    close(measured.value("p99_9_latency_ms"), 200.0);
+    assert!(!measured.has("p99_latency_ms"));
+    close(measured.value("errors"), 100.0);
+    close(measured.value("error_rate_pct"), 10.0);
+
+    let interval = |value: f64| {
+        format!(
+            "{{\"confidence_interval\": {{\"confidence_level\": 0.95, \"lower_bound\": {}, \"upper_bound\": {}}}, \
+             \"point_estimate\": {value}, \"standard_error\": 1.0}}",
+            value * 0.9,
+            value * 1.1
+        )
+    };
+    let (mean, median, deviation) = (interval(2e6), interval(1.9e6), interval(1e5));
+    let criterion = format!("{{\"mean\": {mean}, \"median\": {median}, \"std_dev\": {deviation}, \"slope\": null}}");
+    let measured = read(criterion.as_bytes()).expect("it is criterion's");
+    let Lookup::Found(mean) = measured.find("mean_time_ms") else { panic!("it is there") };
+    assert!((mean.value - 2.0).abs() < 1e-12 && mean.ci.is_some_and(|[low, high]| low < 2.0 && 2.0 < high));
+    assert!(!measured.has("slope_time_ms"));
+}

@@ -1,1 +1,89 @@
-//! Tests.
+//! How often series without a leak are called one, and how often leaks are found: fixed seeds, an hour of a point a
+//! second.
+
+use super::{TrendOptions, TrendVerdict, trend};
+use crate::series::{Point, Series};
+
+const TRIALS: u64 = 200;
+
+/// SplitMix64 (Steele, Lea & Flood 2014), and sums of twelve for a normal distribution.
+struct Random(u64);
+
+impl Random {
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
+    }
+}
+
+/// A heap in use: 100 MB, garbage that is collected every 40 s or so, noise whose neighbours are alike for `dwell`
+/// seconds with a standard deviation of `noise` MB, and what `level` adds.
+fn heap(seed: u64, dwell: f64, noise: f64, level: impl Fn(f64) -> f64) -> Series {
+    let mut random = Random(seed << 20);
+    let mut series = Series::new("heap_used");
+    let keep = (-1.0 / dwell).exp();
+    let (mut wander, mut garbage) = (random.normal() * noise, 0.0);
+    for second in 0..3_600_u32 {
+        wander = keep * wander + (1.0 - keep * keep).sqrt() * noise * random.normal();
+        garbage = if random.unit() < 1.0 / 40.0 { 0.0 } else { garbage + 0.8 * random.unit() };
+        let megabytes = 100.0 + wander + garbage + level(f64::from(second));
+        series.push(Point { time: f64::from(second), bytes: megabytes * 1e6 });
+    }
+    series
+}
+
+/// Percent of the trials that come out so.
+fn percent(verdict: TrendVerdict, dwell: f64, noise: f64, level: impl Fn(f64) -> f64 + Copy) -> f64 {
+    let is_so = |seed: &u64| {
+        let series = heap(*seed, dwell, noise, level);
+        trend(&series, &TrendOptions::default()).expect("enough points").verdict == verdict
+    };
+    (0..TRIALS).filter(is_so).count() as f64 / TRIALS as f64 * 100.0
+}
+
+/// No leak: levels that wander with neighbours alike for 1, 30, 300 s; a warm-up that fills a cache of 60 MB.
+#[test]
+fn series_without_a_leak_are_rarely_called_one() {
+    for dwell in [1.0, 30.0, 300.0] {
+        let alarms = percent(TrendVerdict::Leak, dwell, 6.0, |_| 0.0);
+        println!("wandering for {dwell} s: {alarms} % leaks");
+        assert!(alarms <= 5.0, "{dwell}: {alarms} %");
+    }
+    for time_constant in [120.0, 400.0, 900.0] {
+        let alarms = percent(TrendVerdict::Leak, 10.0, 1.0, |second| 60.0 * (1.0 - (-second / time_constant).exp()));
+        println!("a warm-up of {time_constant} s: {alarms} % leaks");
+        assert!(alarms <= 5.0, "{time_constant}: {alarms} %");
+    }
+}
+
+/// 40 MB an hour on 100 MB, which grow by about 17 % in the half hour looked at.
+#[test]
+fn leaks_are_found() {
+    for (dwell, least) in [(1.0, 90.0), (30.0, 80.0)] {
+        let found = percent(TrendVerdict::Leak, dwell, 2.0, |second| 40.0 * second / 3_600.0);
+        println!("wandering for {dwell} s: {found} % of the leaks found");
+        assert!(found >= least, "{dwell}: {found} %");
+    }
+}
+
+/// The interval of a leak's slope holds the true one.
+#[test]
+fn intervals_hold_the_truth() {
+    for dwell in [1.0, 30.0] {
+        let holds = |seed: &u64| {
+            let series = heap(*seed, dwell, 3.0, |second| 40.0 * second / 3_600.0);
+            let [low, high] = trend(&series, &TrendOptions::default()).expect("enough points").ci;
+            low <= 40e6 && 40e6 <= high
+        };
+        let held = (0..TRIALS).filter(holds).count() as f64 / TRIALS as f64 * 100.0;
+        println!("wandering for {dwell} s: {held} % of the intervals hold the slope");
+        assert!(held >= 92.0, "{dwell}: {held} %");
+    }
+}

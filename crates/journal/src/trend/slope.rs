@@ -43,7 +43,7 @@ pub(crate) fn theil_sen(points: &[Point]) -> Line {
 }
 
 /// Slopes of all pairs at different times, in order.
-fn slopes(points: &[Point]) -> Vec<f64> {
+pub(super) fn slopes(points: &[Point]) -> Vec<f64> {
     let mut slopes = Vec::with_capacity(points.len() * points.len() / 2);
     for (index, later) in points.iter().enumerate() {
         for earlier in &points[..index] {

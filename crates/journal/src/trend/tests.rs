@@ -1,1 +1,121 @@
-//! Tests.
+//! Against scipy, and on series of known shape.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::*;
+use crate::series;
+
+fn fixture(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/metrics/memory").join(name);
+    std::fs::read(path).expect("the fixture is there")
+}
+
+#[track_caller]
+fn close(ours: f64, theirs: &Value) {
+    let theirs = theirs.as_f64().expect("a number");
+    // Times are read with a microsecond's rounding on both sides.
+    assert!((ours - theirs).abs() <= 1e-6 * theirs.abs(), "{ours} against {theirs}");
+}
+
+/// `trend.expected.json` is `oracle.py`'s: scipy.stats.theilslopes on the minima that numpy takes.
+#[test]
+fn agrees_with_scipy() {
+    let expected: Value = serde_json::from_slice(&fixture("trend.expected.json")).expect("JSON");
+    for name in ["leak", "steady", "warmup"] {
+        let set = series::read(&fixture(&format!("{name}.ndjson"))[..], None).expect("it is read");
+        for (ours, theirs) in [("heap_used", "heapUsed"), ("rss", "rss")] {
+            let expected = &expected[format!("{name} {theirs}")];
+            let series = set.choose(Some(ours)).expect("node tells it");
+            let trend = trend(series, &TrendOptions::default()).expect("enough points");
+            close(trend.slope_per_hour, &expected["slope_per_hour"]);
+            close(trend.inflation, &expected["inflation"]);
+            assert_eq!(trend.points as u64, expected["kept"].as_u64().expect("a number"));
+            for at in 0..2 {
+                close(trend.ci[at], &expected["interval_per_hour"][at]);
+            }
+            // Without the correction for neighbours: scipy's own interval.
+            let slopes = slope::slopes(&trend.minima);
+            let mut values: Vec<f64> = trend.minima.iter().map(|point| point.bytes).collect();
+            values.sort_by(f64::total_cmp);
+            let plain = slope::interval(&slopes, &values, 1.0);
+            for at in 0..2 {
+                close(plain[at] * 3_600.0, &expected["scipy_interval_per_hour"][at]);
+            }
+        }
+    }
+}
+
+/// Real programs: one that keeps a little of each turn, one that makes garbage only, one that fills a cache.
+#[test]
+fn real_programs_are_told_apart() {
+    let verdict = |name: &str| {
+        let set = series::read(&fixture(&format!("{name}.ndjson"))[..], None).expect("it is read");
+        trend(set.choose(None).expect("a series"), &TrendOptions::default()).expect("enough points")
+    };
+    assert_eq!(verdict("leak").verdict, TrendVerdict::Leak, "{:?}", verdict("leak"));
+    for name in ["steady", "warmup"] {
+        assert_ne!(verdict(name).verdict, TrendVerdict::Leak, "{name}: {:?}", verdict(name));
+    }
+}
+
+fn line(points: impl IntoIterator<Item = (f64, f64)>) -> Series {
+    let mut series = Series::new("heap_used");
+    points.into_iter().for_each(|(time, bytes)| series.push(Point { time, bytes }));
+    series
+}
+
+#[test]
+fn series_of_known_shape() {
+    let judged = |series: &Series, allowed: f64| {
+        let options = TrendOptions { allowed_per_hour: allowed, ..TrendOptions::default() };
+        trend(series, &options).expect("enough points")
+    };
+    let straight = line((0..7_200).map(|second| (f64::from(second), 10e6 + 1e3 * f64::from(second))));
+    let found = judged(&straight, 0.0);
+    assert_eq!(found.verdict, TrendVerdict::Leak);
+    assert!((found.slope_per_hour - 3.6e6).abs() < 1.0 && (found.ci[0] - 3.6e6).abs() < 1.0, "{found:?}");
+    assert_eq!((found.points, found.warmup_dropped, found.minima.len()), (3_600, 3_600, BLOCKS));
+    // As much as is allowed is no leak.
+    assert_eq!(judged(&straight, 4e6).verdict, TrendVerdict::Stable);
+    assert_eq!(judged(&straight, 3e6).verdict, TrendVerdict::Leak);
+    // A sawtooth of garbage: 30 MB come and go every minute.
+    let sawtooth = line((0..7_200).map(|second| (f64::from(second), 50e6 + 5e5 * f64::from(second % 60))));
+    assert_eq!(judged(&sawtooth, 0.0).verdict, TrendVerdict::Stable);
+    // Less than 5 % in the time looked at.
+    let slow = line((0..7_200).map(|second| (f64::from(second), 1e9 + 1e3 * f64::from(second))));
+    let found = judged(&slow, 0.0);
+    assert_eq!(found.verdict, TrendVerdict::Inconclusive);
+    assert!(found.why.contains("only by 0.4 %"), "{}", found.why);
+    // A warm-up that reaches into what is looked at and levels off.
+    for time_constant in [600.0, 1_200.0, 1_800.0] {
+        let saturating = |second: f64| 50e6 + 100e6 * (1.0 - (-second / time_constant).exp());
+        let found = judged(&line((0..7_200).map(|second| (f64::from(second), saturating(f64::from(second))))), 0.0);
+        assert_ne!(found.verdict, TrendVerdict::Leak, "{time_constant}: {found:?}");
+    }
+    // A step, then flat.
+    let step = line((0..7_200).map(|second| (f64::from(second), if second < 4_500 { 50e6 } else { 90e6 })));
+    assert_ne!(judged(&step, 0.0).verdict, TrendVerdict::Leak);
+    let shrinking = line((0..7_200).map(|second| (f64::from(second), 90e6 - 1e3 * f64::from(second))));
+    assert_eq!(judged(&shrinking, 0.0).verdict, TrendVerdict::Stable);
+    let flat = line((0..100).map(|second| (f64::from(second), 0.0)));
+    assert_eq!(judged(&flat, 0.0).verdict, TrendVerdict::Stable);
+}
+
+#[test]
+fn too_little_is_said() {
+    let few = line((0..30).map(|second| (f64::from(second), 1e6)));
+    let error = trend(&few, &TrendOptions::default()).expect_err("15 are left").to_string();
+    assert!(error.contains("15 points") && error.contains("measure for longer"), "{error}");
+    let warmup = Warmup::Share(0.0);
+    assert!(trend(&few, &TrendOptions { warmup, ..TrendOptions::default() }).is_ok());
+    assert!(trend(&line([]), &TrendOptions::default()).is_err());
+    let at_once = line((0..100).map(|_| (5.0, 1e6)));
+    assert!(trend(&at_once, &TrendOptions::default()).is_err());
+    let all_dropped = TrendOptions { warmup: Warmup::Seconds(1e9), ..TrendOptions::default() };
+    assert!(trend(&few, &all_dropped).is_err());
+    // A gap: blocks without points.
+    let gap = line((0..40).map(|at| (if at < 39 { f64::from(at) } else { 1e6 }, 1e6)));
+    assert!(trend(&gap, &TrendOptions::default()).is_err());
+}
