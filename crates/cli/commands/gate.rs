@@ -16,9 +16,6 @@ use crate::args::{DEFAULT_BUDGET, GateArgs};
 use crate::results::Kind;
 use crate::{open, output, results, snapshots};
 
-/// The most of a step's summary that is used; GitHub refuses more than 1 MiB.
-const MOST_SUMMARY: usize = 900 << 10;
-
 /// The largest budget.
 const MOST_BUDGET: u64 = 16 << 20;
 
@@ -154,7 +151,7 @@ fn summary_file() -> anyhow::Result<PathBuf> {
 fn append(path: &Path, gate: &burnmark_journal::gate::Gate) -> anyhow::Result<()> {
     let cannot = || format!("cannot write the step's summary to {}", path.display());
     let there = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let room = MOST_SUMMARY.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX));
+    let room = burnmark_report::SUMMARY_BYTES.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX));
     let text = burnmark_report::gate_within(gate, room);
     if text.is_empty() {
         output::say("note: the step's summary is full: the verdict is not in it");
