@@ -152,7 +152,7 @@ impl Columns {
     fn new(header: &str) -> Option<Self> {
         let separator = csv_separator(header);
         let cells = csv_cells(header, separator);
-        if cells.iter().any(|cell| cell.trim().parse::<f64>().is_ok() || cell.contains(['{', '}'])) {
+        if cells.iter().any(|cell| cell.trim().parse::<f64>().is_ok() || cell.contains(['{', '}', '=', ':'])) {
             return None;
         }
         let time = cells.iter().position(|cell| is_time(cell));
