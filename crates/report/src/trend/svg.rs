@@ -167,7 +167,8 @@ fn line(svg: &mut String, report: &TrendReport<'_>, frame: &Frame, colour: &str)
     let (middle, level) = ((begin.time + end.time) / 2.0, (begin.bytes + end.bytes) / 2.0);
     let at = |slope: f64, time: f64| (frame.x(time), frame.y(level + slope / 3_600.0 * (time - middle)));
     let [low, high] = trend.ci;
-    let corners = [at(low, begin.time), at(high, end.time), at(low, end.time), at(high, begin.time)];
+    // In this order the sides cross in the middle: a wedge to both ends.
+    let corners = [at(low, begin.time), at(low, end.time), at(high, end.time), at(high, begin.time)];
     let corners: Vec<String> = corners.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     put(svg, format_args!("<polygon points=\"{}\" fill=\"{colour}\" fill-opacity=\"0.15\"/>", corners.join(" ")));
     put(
