@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use burnmark_analysis::RankBy;
 use burnmark_analysis::diff::{Diff, DiffOptions, align_roots};
+use burnmark_analysis::matching::Identity;
+use burnmark_analysis::{RankBy, Rules};
 use burnmark_heap::GrowthOptions;
+use burnmark_journal::budget::Budget;
 use burnmark_journal::log::{
     self, Content, Evidence, Finding, GatherOptions, InputFile, Known, NewAttachment, Opportunity, texts,
 };
@@ -21,6 +23,9 @@ use crate::{open, output, snapshots};
 
 /// Suspects of heap snapshots that are kept.
 const SUSPECTS: usize = 10;
+
+/// Frames of flame graphs with less of the whole are not drawn: every clone of the repository holds the pictures.
+const LEAST_SHARE: f64 = 0.003;
 
 /// Attachments that are larger make a repository heavy; GitHub refuses files over 100 MB.
 const LARGE: u64 = 20 << 20;
@@ -90,9 +95,12 @@ pub(crate) fn gather(args: &EvidenceArgs, bottleneck: &str, keep: Keep) -> anyho
         gathered.option("metric", &figures.text);
     }
     results(args, &mut gathered)?;
-    in_row(&mut gathered.evidence.metrics, args.row.as_deref(), bottleneck)?;
     if !args.before.is_empty() {
         profiles(args, bottleneck, keep, &mut gathered)?;
+    }
+    in_row(&mut gathered.evidence.metrics, args.row.as_deref(), bottleneck)?;
+    if let Some(row) = &args.row {
+        gathered.option("row", row);
     }
     for figures in &args.projected {
         gathered.evidence.metrics.extend(figure(figures, Known::Projected));
@@ -100,6 +108,9 @@ pub(crate) fn gather(args: &EvidenceArgs, bottleneck: &str, keep: Keep) -> anyho
     }
     if !args.heap.is_empty() {
         heap(args, &mut gathered)?;
+    }
+    if let Some(path) = &args.budget {
+        targets(path, &mut gathered)?;
     }
     said(args, &mut gathered);
     log::conclude(&mut gathered.evidence);
@@ -153,6 +164,15 @@ fn in_row(metrics: &mut Vec<log::MetricChange>, wanted: Option<&str>, bottleneck
     if let Some(found) = found {
         metrics[..=found].rotate_right(1);
     }
+    Ok(())
+}
+
+/// Figures beside their limits.
+fn targets(path: &Path, gathered: &mut Gathered) -> anyhow::Result<()> {
+    gathered.input("budget", path)?;
+    let cannot = || format!("cannot read {}", path.display());
+    let budget = Budget::parse(&std::fs::read(path).with_context(cannot)?).with_context(cannot)?;
+    gathered.evidence.targets = log::targets(&budget, &gathered.evidence);
     Ok(())
 }
 
@@ -230,13 +250,19 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Ga
     gathered.attachments.extend(attachments);
     chosen(args, gathered);
     gathered.function = log::headline_of(&diff, bottleneck).map(|row| texts::kept(&row.identity.name, keep_args));
-    let options = GatherOptions { bottleneck, keep_args, label: &|_| (None, None) };
+    let options = GatherOptions { bottleneck, keep_args, operations: args.per_op, label: &label };
     let found = log::profiles(&diff, &options);
     let earlier = std::mem::take(&mut gathered.evidence);
     let metrics = earlier.metrics.into_iter().chain(found.metrics.clone()).collect();
     let notes = earlier.notes.into_iter().chain(found.notes.clone()).collect();
     gathered.evidence = Evidence { metrics, notes, ..found };
     Ok(())
+}
+
+/// What kind of work a function does, by the shipped rules.
+fn label(function: &Identity) -> log::Label {
+    let category = Rules::shipped().of(&function.name, function.module.as_deref(), function.file.as_deref());
+    category.map(|category| (category.name.clone(), category.action.clone())).unzip()
 }
 
 /// Options that change what comes out.
@@ -275,8 +301,12 @@ fn flame_graph(
     filter: &FilterArgs,
     keep_args: bool,
 ) -> anyhow::Result<NewAttachment> {
-    let options =
-        SaveOptions { value, merge_by: filter.merge_by.map(open::merge_choice), ..SaveOptions::plain(profile, side) };
+    let options = SaveOptions {
+        value,
+        merge_by: filter.merge_by.map(open::merge_choice),
+        min_share: Some(LEAST_SHARE),
+        ..SaveOptions::plain(profile, side)
+    };
     let mut svg = Vec::new();
     flame::draw(profile, &options, &mut svg)
         .with_context(|| format!("cannot draw the flame graph {side} the change"))?;
@@ -288,7 +318,10 @@ fn flame_graph(
 }
 
 fn difference(diff: &Diff, keep_args: bool) -> anyhow::Result<NewAttachment> {
-    let options = DiffFlameOptions { title: "before → after".to_owned(), ..DiffFlameOptions::default() };
+    let options =
+        DiffFlameOptions {
+            title: "before → after".to_owned(), min_share: LEAST_SHARE, ..DiffFlameOptions::default()
+        };
     let mut svg = Vec::new();
     burnmark_report::diff_flame(diff, &options, &mut svg)?;
     Ok(NewAttachment {

@@ -97,6 +97,21 @@ fn an_entry_is_kept_with_its_evidence_and_once() {
         let svg = read(&folder.join(".burnmark"), attachment["path"].as_str().expect("a path"));
         assert!(svg.contains("<svg"));
     }
+    // Costs make the row where operations were counted, unless words name a function; its share stands below.
+    let words = ["log", "add", "--bottleneck", "main.js is slow", "--change", "c", "--per-op", "1,1"];
+    let run = burnmark_in(folder, &[&words[..], &ADD[6..]].concat()).ok();
+    let other = burnmark_in(folder, &["log", "show", run.stdout.trim(), "--json"]).ok().json();
+    let names: Vec<&str> = other["entries"][0]["metrics"]
+        .as_array()
+        .expect("figures")
+        .iter()
+        .map(|m| m["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(names[0], "cpu-clock_ms_per_op", "{other:#}");
+    let found = other["entries"][0]["unexpected"].to_string();
+    assert!(found.contains("steady takes more than before") && !found.contains("it is about"), "{found}");
+    std::fs::remove_file(&entries(folder)[1]).expect("there");
+    burnmark_in(folder, &["log", "verify", "--repair"]).ok();
     let list = burnmark_in(folder, &["log", "list"]).ok().stdout;
     assert!(list.contains("share of hot: 60 %") && list.lines().count() == 2, "{list}");
     let whole = burnmark_in(folder, &["log", "list", "--json"]).ok().json();

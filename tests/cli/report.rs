@@ -20,8 +20,9 @@ fn the_report_has_its_verdict_first_and_every_table() {
     write(folder, "old.perf", &perf_script(6));
     write(folder, "new.perf", &perf_script(3));
     let sides = ["report", "--before", "old.perf", "--after", "new.perf"];
-    let run =
-        burnmark_in(folder, &[&sides[..], &["-o", "report.md", "--metric", "throughput_rps=100,150"]].concat()).ok();
+    write(folder, "budget.json", r#"{"metrics": {"throughput_rps": {"min": 200}}} // of the service"#);
+    let more = ["-o", "report.md", "--metric", "throughput_rps=100,150", "--budget", "budget.json"];
+    let run = burnmark_in(folder, &[&sides[..], &more].concat()).ok();
     assert!(run.stdout.is_empty() && run.stderr.contains("wrote report.md"), "{}", run.stderr);
     let text = std::fs::read_to_string(folder.join("report.md")).expect("it was written");
     assert!(
@@ -32,6 +33,7 @@ fn the_report_has_its_verdict_first_and_every_table() {
         assert!(text.contains(&format!("\n{section}")), "{section} in {text}");
     }
     assert!(text.contains("| throughput\\_rps | 100 rps | 150 rps | 50.0 % |"), "{text}");
+    assert!(text.contains("| throughput\\_rps | 100 rps | 150 rps | ≥ 200 rps | fail |"), "{text}");
     assert!(text.contains("bottleneck: hot\n"), "the heaviest before, if nobody says another: {text}");
     assert!(!text.contains("/home/ann"), "{text}");
     assert!(!folder.join(".burnmark").exists(), "nothing is kept");

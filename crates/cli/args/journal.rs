@@ -110,8 +110,8 @@ pub(crate) struct EvidenceArgs {
     #[arg(long, value_name = "BEFORE,AFTER", value_parser = pair)]
     pub(crate) metrics: Vec<[PathBuf; 2]>,
 
-    /// The metric that stands in the log's row [default: one that --bottleneck names, the 95th percentile of latency, or
-    /// the first]
+    /// The metric that stands in the log's row, such as wall_ms_per_op [default: one that --bottleneck names, the 95th
+    /// percentile of latency, or the first]
     #[arg(long, value_name = "NAME")]
     pub(crate) row: Option<String>,
 
@@ -123,6 +123,10 @@ pub(crate) struct EvidenceArgs {
     /// Likewise a figure whose second number is expected, not measured
     #[arg(long, value_name = "NAME=BEFORE,AFTER", value_parser = figures)]
     pub(crate) projected: Vec<Figures>,
+
+    /// The budget (as for gates) whose figures are shown as targets
+    #[arg(long, value_name = "FILE")]
+    pub(crate) budget: Option<PathBuf>,
 
     /// Heap snapshots of one process, the earliest first
     #[arg(long, value_name = "SNAPSHOTS", num_args = 1..)]

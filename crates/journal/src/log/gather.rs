@@ -23,6 +23,9 @@ const UNDECIDED: usize = 20;
 /// Functions that changed, of those an entry keeps.
 const CHANGED: usize = 50;
 
+/// Letters of the last part of a function's path that name it.
+const SHORTEST_PART: usize = 5;
+
 /// What to work on next: so many.
 const NEXT: usize = 5;
 
@@ -41,6 +44,8 @@ pub struct GatherOptions<'a> {
     pub bottleneck: &'a str,
     /// Whether home folders stay as they are.
     pub keep_args: bool,
+    /// Operations of each run before and after, if costs are compared.
+    pub operations: Option<[f64; 2]>,
     /// Says what kind of work a function does.
     pub label: &'a dyn Fn(&Identity) -> Label,
 }
@@ -108,7 +113,9 @@ fn median(values: &[f64]) -> Option<f64> {
 
 /// Everything that a comparison of profiles tells.
 pub fn profiles(diff: &Diff, options: &GatherOptions<'_>) -> Evidence {
-    let headline = headline_of(diff, options.bottleneck);
+    let named = named_in(diff, options.bottleneck);
+    // A cost is a figure for the row; without one it is the share of a function.
+    let headline = if diff.per_op { named } else { headline_of(diff, options.bottleneck) };
     let mut evidence = Evidence {
         env: env(diff, options),
         profile: Some(comparison(diff)),
@@ -119,22 +126,33 @@ pub fn profiles(diff: &Diff, options: &GatherOptions<'_>) -> Evidence {
         ..Evidence::default()
     };
     evidence.metrics.extend(cost(diff));
+    evidence.metrics.extend(options.operations.and_then(|operations| wall(diff, operations)));
     evidence.metrics.extend(headline.map(|row| share(diff, row, options)));
-    evidence.unexpected = unexpected(diff, headline, options);
+    evidence.unexpected = unexpected(diff, headline, named, options);
     evidence.priorities = priorities(&evidence.top_after);
     evidence.opportunities = opportunities(&evidence.priorities);
     evidence
 }
 
-/// The function that the entry is about: the heaviest before of those that the words name; else the heaviest before.
-pub fn headline_of<'d>(diff: &'d Diff, bottleneck: &str) -> Option<&'d DiffRow> {
-    let heaviest = |rows: &mut dyn Iterator<Item = &'d DiffRow>| {
-        rows.max_by(|a, b| a.before.self_share.total_cmp(&b.before.self_share))
+/// The function that the entry is about: the heaviest before of those that the words name.
+fn named_in<'d>(diff: &'d Diff, bottleneck: &str) -> Option<&'d DiffRow> {
+    let is_named = |row: &&DiffRow| {
+        let name = row.identity.name.as_str();
+        let last = name.rsplit(['.', ':']).next().filter(|last| last.len() >= SHORTEST_PART);
+        (name.len() > 1 && has_word(bottleneck, name)) || last.is_some_and(|last| has_word(bottleneck, last))
     };
-    let named = |row: &&DiffRow| row.identity.name.len() > 1 && has_word(bottleneck, &row.identity.name);
-    heaviest(&mut diff.rows.iter().filter(named))
-        .or_else(|| heaviest(&mut diff.rows.iter()))
-        .filter(|row| row.before.self_share > 0.0)
+    heaviest(diff.rows.iter().filter(is_named))
+}
+
+fn heaviest<'d>(rows: impl Iterator<Item = &'d DiffRow>) -> Option<&'d DiffRow> {
+    let heaviest = rows.max_by(|a, b| a.before.self_share.total_cmp(&b.before.self_share));
+    heaviest.filter(|row| row.before.self_share > 0.0)
+}
+
+/// The function whose figure stands in the row if there is no other: one that the words name, in full or by the last part
+/// of its path; else the heaviest before.
+pub fn headline_of<'d>(diff: &'d Diff, bottleneck: &str) -> Option<&'d DiffRow> {
+    named_in(diff, bottleneck).or_else(|| heaviest(diff.rows.iter()))
 }
 
 /// Whether the text has the name, not as a part of a longer one.
@@ -232,6 +250,17 @@ fn cost(diff: &Diff) -> Option<MetricChange> {
     Some(MetricChange { name, unit: unit.to_owned(), ..changed(diff, row, [before, after], scale) })
 }
 
+/// The time that an operation took, by how long the runs were recorded for.
+fn wall(diff: &Diff, operations: [f64; 2]) -> Option<MetricChange> {
+    let side = |side: usize| {
+        let ms = |facts: &Facts| Some(facts.duration_ns? as f64 / 1e6 / operations[side]);
+        diff.facts[side].iter().map(ms).collect::<Option<Vec<f64>>>()
+    };
+    let runs = [side(0)?, side(1)?];
+    let is_known = runs.iter().all(|runs| !runs.is_empty() && runs.iter().all(|ms| ms.is_finite() && *ms > 0.0));
+    is_known.then(|| metric("wall_ms_per_op", "ms", Direction::Lower, &runs))
+}
+
 /// The part of the time that a function takes.
 fn share(diff: &Diff, row: &DiffRow, options: &GatherOptions<'_>) -> MetricChange {
     let name = format!("share of {}", kept(&row.identity.name, options.keep_args));
@@ -269,7 +298,12 @@ fn changed(diff: &Diff, row: &DiffRow, values: [f64; 2], scale: f64) -> MetricCh
 }
 
 /// What nobody asked for: functions that grew by more than what shrank explains, new ones, a change that did nothing.
-fn unexpected(diff: &Diff, headline: Option<&DiffRow>, options: &GatherOptions<'_>) -> Vec<Finding> {
+fn unexpected(
+    diff: &Diff,
+    headline: Option<&DiffRow>,
+    named: Option<&DiffRow>,
+    options: &GatherOptions<'_>,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     let runs = match diff.evidence.word() {
         "runs" => "several runs",
@@ -291,11 +325,11 @@ fn unexpected(diff: &Diff, headline: Option<&DiffRow>, options: &GatherOptions<'
     for row in &diff.rows {
         let name = kept(&row.identity.name, options.keep_args);
         let before = row.before.cost.unwrap_or(row.before.self_share);
-        let is_headline = headline.is_some_and(|headline| headline.identity == row.identity);
+        let is_named = named.is_some_and(|named| named.identity == row.identity);
         let grew = Verdict::from(row.verdict) == Verdict::Regressed && row.interval[0] > before * (scale - 1.0);
         if row.before.total_share == 0.0 && row.after.self_share >= NEW_SHARE {
             found.push(Finding { finding: format!("{name} was not there before"), evidence: evidence(row) });
-        } else if is_headline && Verdict::from(row.verdict) != Verdict::Improved {
+        } else if is_named && Verdict::from(row.verdict) != Verdict::Improved {
             let finding = match Verdict::from(row.verdict) {
                 Verdict::Regressed => format!("{name}, which it is about, takes more than before"),
                 Verdict::Unchanged => format!("{name}, which it is about, takes as much as before"),
@@ -384,4 +418,24 @@ pub fn conclude(evidence: &mut Evidence) {
     evidence
         .functions
         .retain(|row| [row.before, row.after, row.delta, row.ci[0], row.ci[1]].iter().all(|v| v.is_finite()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_word_of_its_own() {
+        for (text, name, found) in [
+            ("slow in parse()", "parse", true),
+            ("parser is slow", "parse", false),
+            ("reparse", "parse", false),
+            ("reparse, then parse", "parse", true),
+            ("JSON.parse of it", "JSON.parse", true),
+            ("a::b::hash<T>", "a::b::hash<T>", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(has_word(text, name), found, "{name} in {text}");
+        }
+    }
 }

@@ -29,6 +29,7 @@ mod error;
 mod gather;
 pub mod git;
 mod store;
+mod targets;
 pub mod texts;
 mod ulid;
 mod verify;
@@ -45,6 +46,7 @@ pub use entry::{
 pub use error::Error;
 pub use gather::{GatherOptions, Label, conclude, headline_of, metrics, profiles, retained};
 pub use store::{Added, Draft, Read, Row, Stored, add, find, read, rows};
+pub use targets::targets;
 pub use ulid::Ulid;
 pub use verify::{Problem, Verified, repair, verify};
 

@@ -297,6 +297,7 @@ pub fn find<'a>(entries: &'a [Stored], wanted: &str) -> Result<&'a Stored, Error
     }
     let number = wanted.strip_prefix('#').unwrap_or(wanted);
     if number.len() < 6
+        && !number.starts_with('0')
         && let Ok(number) = number.parse::<usize>()
     {
         return rows.get(number.wrapping_sub(1)).and_then(|row| by_id(row.entry.id)).ok_or_else(none);

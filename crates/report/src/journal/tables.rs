@@ -47,6 +47,7 @@ pub(super) fn improvement(metric: &MetricChange) -> String {
         (Known::Projected | Known::Inferred, _) => format!(", {}", metric.evidence.word()),
         (_, Verdict::NotTested) if metric.n == [1, 1] => ", one run each".to_owned(),
         (_, Verdict::NotTested) if metric.n == [0, 0] => String::new(),
+        (_, Verdict::NotTested) if metric.n[0] == metric.n[1] => format!(", {} runs each", metric.n[0]),
         (_, Verdict::NotTested) => format!(", {} and {} runs", metric.n[0], metric.n[1]),
         (_, verdict) => format!(", {}", verdict.word()),
     };
