@@ -49,6 +49,8 @@ pub(crate) struct Gathered {
     pub(crate) key: Vec<(String, String)>,
     /// The function that the entry is about, where profiles tell.
     pub(crate) function: Option<String>,
+    /// What kind of work it does.
+    pub(crate) category: Option<String>,
 }
 
 impl Gathered {
@@ -112,6 +114,7 @@ pub(crate) fn gather(args: &EvidenceArgs, bottleneck: &str, keep: Keep) -> anyho
     if let Some(path) = &args.budget {
         targets(path, &mut gathered)?;
     }
+    gathered.category = gathered.category.or_else(|| args.category.clone());
     said(args, &mut gathered);
     log::conclude(&mut gathered.evidence);
     Ok(gathered)
@@ -249,7 +252,9 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Ga
     }
     gathered.attachments.extend(attachments);
     chosen(args, gathered);
-    gathered.function = log::headline_of(&diff, bottleneck).map(|row| texts::kept(&row.identity.name, keep_args));
+    let headline = log::headline_of(&diff, bottleneck);
+    gathered.function = headline.map(|row| texts::kept(&row.identity.name, keep_args));
+    gathered.category = args.category.clone().or_else(|| headline.and_then(|row| label(&row.identity).0));
     let options = GatherOptions { bottleneck, keep_args, operations: args.per_op, label: &label };
     let found = log::profiles(&diff, &options);
     let earlier = std::mem::take(&mut gathered.evidence);

@@ -59,7 +59,7 @@ fn add(args: &LogAddArgs) -> anyhow::Result<ExitCode> {
             .or(base.map(|base| GitFacts { base: Some(base), ..GitFacts::default() })),
         bottleneck: args.bottleneck.clone(),
         change: args.change.clone(),
-        category: args.evidence.category.clone(),
+        category: gathered.category,
         supersedes,
         evidence: gathered.evidence,
         attachments: gathered.attachments,

@@ -42,7 +42,7 @@ fn unkept(gathered: Gathered, bottleneck: String, args: &ReportArgs) -> Entry {
         git: None,
         bottleneck,
         change: args.change.clone().unwrap_or_default(),
-        category: args.evidence.category.clone(),
+        category: gathered.category,
         supersedes: None,
         evidence: gathered.evidence,
         attachments: Vec::new(),
