@@ -51,7 +51,7 @@ pub(super) fn find(
     let sums = sums(profile, weights, categories);
     plateaus(profile, weights, categories, rules, &sums, found);
     wide_base(profile, weights, categories, &sums, found);
-    recursion(weights, categories, &sums, found);
+    recursion(weights, categories, rules, &sums, found);
 }
 
 fn sums(profile: &Profile, weights: &Weights, categories: &Categories<'_>) -> Sums {
@@ -167,10 +167,13 @@ fn wide_base(profile: &Profile, weights: &Weights, categories: &Categories<'_>, 
     });
 }
 
-fn recursion(weights: &Weights, categories: &Categories<'_>, sums: &Sums, found: &mut Vec<Finding>) {
+fn recursion(weights: &Weights, categories: &Categories<'_>, rules: &Rules, sums: &Sums, found: &mut Vec<Finding>) {
     let least = ((weights.base as f64 * RECURSION) as i64).max(1);
+    // A runtime's trampolines and loops are on a stack once per call of the program: that is no recursion of theirs.
+    let runtime = rules.categories().iter().position(|category| category.name == "runtime");
     // Of functions that call each other in turns, one stands for all: the one that is deepest.
-    let deep = (0..sums.deep.len()).filter(|&place| sums.deep[place] >= least);
+    let is_runtime = |place: usize| runtime.is_some() && categories.of(categories.places.frames[place]) == runtime;
+    let deep = (0..sums.deep.len()).filter(|&place| sums.deep[place] >= least && !is_runtime(place));
     let order = |place: &usize| (sums.deep[*place], sums.most[*place], Reverse(*place));
     let Some(place) = deep.max_by_key(order) else { return };
     let at = &categories.places.places[place];

@@ -82,6 +82,8 @@ fn recursion_is_a_function_ten_times_on_a_stack() {
     let it: Vec<_> = found.iter().filter(|finding| finding.kind == FindingKind::Recursion).collect();
     assert_eq!((it.len(), it[0].function.as_deref(), it[0].share), (1, Some("visit"), 0.1));
     assert_eq!(it[0].evidence, "`visit` is on 10.0 % of the stacks 10 times or more, 20 times at most");
+    let trampoline = ["node: Builtins_InterpreterEntryTrampoline"; 12];
+    assert!(kinds(&[(&trampoline, 100, 0)]).iter().all(|it| it.0 != FindingKind::Recursion), "a runtime's own frames");
     assert!(kinds(&[(&deep[..19], 100, 0)]).iter().all(|it| it.0 != FindingKind::Recursion));
 }
 
