@@ -23,7 +23,7 @@ pub fn utc(unix_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3_600, of_day / 60 % 60, of_day % 60)
 }
 
-/// The text with home folders (`/home/NAME`, `/Users/NAME`, `/root`) cut to `~`: entries are committed and shared.
+/// The text with home folders (`/home/`, `/Users/` with a name behind them, `/root`) cut to `~`: entries are committed and shared.
 pub fn tidy(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
