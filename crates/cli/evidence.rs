@@ -154,7 +154,7 @@ fn results(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
 
 /// Puts the figure first that stands in the log's row: the one that is asked for, that the words name, a 95th percentile
 /// of latency, or what is first already.
-fn in_row(metrics: &mut Vec<log::MetricChange>, wanted: Option<&str>, bottleneck: &str) -> anyhow::Result<()> {
+fn in_row(metrics: &mut [log::MetricChange], wanted: Option<&str>, bottleneck: &str) -> anyhow::Result<()> {
     let position = |test: &dyn Fn(&str) -> bool| metrics.iter().position(|metric| test(&metric.name));
     let found = match wanted {
         Some(wanted) => Some(position(&|name| name == wanted).with_context(|| {

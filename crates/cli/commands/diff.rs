@@ -92,12 +92,15 @@ pub(crate) fn show(mut compared: Compared, how: &DiffHow) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Sees the first profile of each side, with the value of it that is compared.
+pub(crate) type Look<'a> = dyn FnMut(&[Profile; 2], [usize; 2]) -> anyhow::Result<()> + 'a;
+
 /// Reads and reduces all runs, the first two at the same time; `look` sees those, with the values that are compared.
 pub(crate) fn read_sides(
     sides: &[Vec<PathBuf>; 2],
     read: &(impl Fn(&Path) -> anyhow::Result<Profile> + Sync),
     filter: &FilterArgs,
-    look: &mut dyn FnMut(&[Profile; 2], [usize; 2]) -> anyhow::Result<()>,
+    look: &mut Look<'_>,
 ) -> anyhow::Result<[Vec<Reduced>; 2]> {
     let [Some(before), Some(after)] = sides.each_ref().map(|paths| paths.first()) else {
         bail!("a profile is needed on both sides");
