@@ -24,6 +24,9 @@ use crate::{open, output, snapshots};
 /// Suspects of heap snapshots that are kept.
 const SUSPECTS: usize = 10;
 
+/// Patterns of a flame graph that are kept.
+const PATTERNS: usize = 5;
+
 /// Frames of flame graphs with less of the whole are not drawn: every clone of the repository holds the pictures.
 const LEAST_SHARE: f64 = 0.003;
 
@@ -221,7 +224,9 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Ga
     };
     let keep_args = args.read.recorded.keep_args;
     let mut attachments = Vec::new();
+    let mut patterns = Vec::new();
     let mut look = |first: &[Profile; 2], values: [usize; 2]| -> anyhow::Result<()> {
+        patterns = left_to_find(&first[1], values[1], keep_args);
         for ((profile, value), side) in first.iter().zip(values).zip(["before", "after"]) {
             if keep.flame {
                 attachments.push(flame_graph(profile, value, side, &args.filter, keep_args)?);
@@ -256,12 +261,27 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Ga
     gathered.function = headline.map(|row| texts::kept(&row.identity.name, keep_args));
     gathered.category = args.category.clone().or_else(|| headline.and_then(|row| label(&row.identity).0));
     let options = GatherOptions { bottleneck, keep_args, operations: args.per_op, label: &label };
-    let found = log::profiles(&diff, &options);
+    let mut found = log::profiles(&diff, &options);
+    found.unexpected.extend(patterns);
     let earlier = std::mem::take(&mut gathered.evidence);
     let metrics = earlier.metrics.into_iter().chain(found.metrics.clone()).collect();
     let notes = earlier.notes.into_iter().chain(found.notes.clone()).collect();
     gathered.evidence = Evidence { metrics, notes, ..found };
     Ok(())
+}
+
+/// Patterns in the profile after the change that are worth a look, with their evidence; the largest first.
+fn left_to_find(after: &Profile, value: usize, keep_args: bool) -> Vec<Finding> {
+    // A profile that has negative values, of a difference, has no shares and so no such findings.
+    let found = burnmark_analysis::findings(after, value, Rules::shipped()).unwrap_or_default();
+    let finding = |finding: burnmark_analysis::Finding| Finding {
+        finding: match &finding.function {
+            Some(function) => format!("after the change, {}: {}", finding.title, texts::kept(function, keep_args)),
+            None => format!("after the change, {}", finding.title),
+        },
+        evidence: Some(texts::kept(&finding.evidence, keep_args)),
+    };
+    found.into_iter().take(PATTERNS).map(finding).collect()
 }
 
 /// What kind of work a function does, by the shipped rules.

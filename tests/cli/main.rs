@@ -4,6 +4,7 @@ mod bad_input;
 mod categories;
 mod diff;
 mod ends;
+mod flow;
 mod formats;
 mod gate;
 mod heap;
