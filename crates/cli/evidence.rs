@@ -19,7 +19,7 @@ use crate::args::{By, EvidenceArgs, Figures, FilterArgs};
 use crate::commands::diff;
 use crate::commands::flame;
 use crate::save::SaveOptions;
-use crate::{open, output, snapshots};
+use crate::{inputs, open, output, snapshots};
 
 /// Suspects of heap snapshots that are kept.
 const SUSPECTS: usize = 10;
@@ -134,6 +134,9 @@ fn figure(figures: &Figures, known: Known) -> Vec<log::MetricChange> {
 /// Results of load tests and benchmarks, of one run or several a side.
 fn results(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
     let mut sides = [Vec::new(), Vec::new()];
+    for side in 0..2 {
+        inputs::are_different(&args.metrics.iter().filter_map(|pair| pair.get(side).cloned()).collect::<Vec<_>>())?;
+    }
     for pair in &args.metrics {
         for ((path, side), name) in pair.iter().zip(&mut sides).zip(["before", "after"]) {
             gathered.input(&format!("metrics {name}"), path)?;
@@ -177,7 +180,7 @@ fn in_row(metrics: &mut [log::MetricChange], wanted: Option<&str>, bottleneck: &
 fn targets(path: &Path, gathered: &mut Gathered) -> anyhow::Result<()> {
     gathered.input("budget", path)?;
     let cannot = || format!("cannot read {}", path.display());
-    let budget = Budget::parse(&std::fs::read(path).with_context(cannot)?).with_context(cannot)?;
+    let budget = Budget::parse(&inputs::text_file(path).with_context(cannot)?).with_context(cannot)?;
     gathered.evidence.targets = log::targets(&budget, &gathered.evidence);
     Ok(())
 }
@@ -214,6 +217,7 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Ga
         bail!("standard input can be one of the profiles only");
     }
     for (side, role) in sides.iter().zip(["before", "after"]) {
+        inputs::are_different(side)?;
         for path in side {
             diff::refuse_heap_snapshot(path)?;
             gathered.input(role, path)?;
@@ -389,6 +393,7 @@ fn heap(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
         }
         gathered.option("iterations", format!("{iterations:?}"));
     }
+    inputs::are_different(&args.heap)?;
     for path in &args.heap {
         gathered.input("heap", path)?;
     }
@@ -407,6 +412,9 @@ fn heap(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
     }
     sizes.push(size(last_path, last.total_size()));
     let options = GrowthOptions { iterations: args.iterations.clone(), limit: SUSPECTS };
+    if !burnmark_heap::in_order(&earlier, &last) {
+        output::say(&format!("warning: {}", snapshots::OUT_OF_ORDER));
+    }
     let growth = (!earlier.is_empty()).then(|| burnmark_heap::growth(&earlier, &last, &options));
     gathered.evidence.heap = Some(log::retained(&sizes, growth.as_ref()));
     Ok(())

@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod demo;
 mod evidence;
+mod inputs;
 mod machine;
 mod notes;
 mod open;

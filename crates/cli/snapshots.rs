@@ -15,6 +15,10 @@ use crate::{output, progress};
 /// What `info` calls it.
 pub(crate) const NAME: &str = "heapsnapshot";
 
+/// Why snapshots that are not [`burnmark_heap::in_order`] tell nothing of growth.
+pub(crate) const OUT_OF_ORDER: &str = "the snapshots are not in the order in which they were taken, or not of one \
+     process: the numbers of objects only grow; name the earliest first";
+
 /// What a snapshot begins with, blanks left out.
 const BEGINS: &[u8] = b"{\"snapshot\":{";
 

@@ -13,7 +13,7 @@ use burnmark_report::{DiffFlameOptions, DiffReport, RunTimes, TableForm, Widths}
 
 use crate::args::{By, DiffArgs, DiffHow, FilterArgs, WidthChoice};
 use crate::commands::top::terminal_width;
-use crate::{open, output, save};
+use crate::{inputs, open, output, save};
 
 /// Reads both sides and prints what changed.
 pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
@@ -24,6 +24,9 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     };
     if sides.iter().flatten().filter(|path| output::is_stdout(path)).count() > 1 {
         bail!("standard input can be one of the profiles only");
+    }
+    for side in &sides {
+        inputs::are_different(side)?;
     }
     for path in sides.iter().flatten() {
         refuse_heap_snapshot(path)?;

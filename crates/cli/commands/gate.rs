@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use burnmark_analysis::{RankBy, share};
-use burnmark_heap::{GrowthOptions, census, growth};
+use burnmark_heap::{GrowthOptions, census, growth, in_order};
 use burnmark_journal::budget::{Budget, ShareOf};
 use burnmark_journal::gate::{Evidence, FunctionShare, gate, is_meant};
 use burnmark_journal::metrics::{Measured, of_growth};
@@ -14,10 +14,7 @@ use burnmark_model::Profile;
 use super::metrics::{by_name, form};
 use crate::args::{DEFAULT_BUDGET, GateArgs};
 use crate::results::Kind;
-use crate::{open, output, results, snapshots};
-
-/// The largest budget.
-const MOST_BUDGET: u64 = 16 << 20;
+use crate::{inputs, open, output, results, snapshots};
 
 /// What the inputs of one side say.
 #[derive(Default)]
@@ -67,11 +64,7 @@ fn budget(path: &Path) -> anyhow::Result<Budget> {
         }
         false => format!("cannot read the budget {}", path.display()),
     };
-    let length = std::fs::metadata(path).with_context(missing)?.len();
-    if length > MOST_BUDGET {
-        bail!("{} is no budget: it has {length} bytes", path.display());
-    }
-    let bytes = std::fs::read(path).with_context(missing)?;
+    let bytes = inputs::text_file(path).with_context(missing)?;
     Budget::parse(&bytes).with_context(|| format!("cannot read {}", path.display()))
 }
 
@@ -82,6 +75,7 @@ fn side(paths: &[PathBuf], budget: &Budget, args: &GateArgs) -> anyhow::Result<S
     if paths.iter().filter(|path| output::is_stdout(path)).count() > 1 {
         bail!("standard input can be one of the inputs only");
     }
+    inputs::are_different(paths)?;
     for path in paths {
         match results::kind(path)? {
             Kind::Snapshot => heap.push(path.as_path()),
@@ -134,6 +128,9 @@ fn snapshots_of(earlier: &[&Path], last: &Path, args: &GateArgs) -> anyhow::Resu
     for path in earlier {
         let snapshot = snapshots::open(path, args.read.max_decompressed, Some(last.shapes()))?;
         censuses.push(census(&snapshot));
+    }
+    if !in_order(&censuses, &last) {
+        bail!("{}", snapshots::OUT_OF_ORDER);
     }
     let grown = (!censuses.is_empty())
         .then(|| growth(&censuses, &last, &GrowthOptions { limit: usize::MAX, ..GrowthOptions::default() }));

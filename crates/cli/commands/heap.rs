@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, bail};
-use burnmark_heap::{Census, GrowthOptions, Snapshot, census, classes_within, growth, overview, path};
+use burnmark_heap::{Census, GrowthOptions, Snapshot, census, classes_within, growth, in_order, overview, path};
 use burnmark_report::{HeapInput, HeapObject, HeapSize, HeapView, TableForm};
 
 use crate::args::HeapArgs;
-use crate::{output, snapshots};
+use crate::{inputs, output, snapshots};
 
 /// Reads snapshots and prints what they tell.
 pub(crate) fn run(args: &HeapArgs) -> anyhow::Result<ExitCode> {
@@ -19,6 +19,7 @@ pub(crate) fn run(args: &HeapArgs) -> anyhow::Result<ExitCode> {
     {
         bail!("--iterations needs a number for each of the {} snapshots", args.snapshots.len());
     }
+    inputs::are_different(&args.snapshots)?;
     // The last is read first: what is alive now decides how plain objects are grouped.
     let last = snapshots::open(last_path, args.max_decompressed, None)?;
     if let Some(file) = &args.nodes {
@@ -32,6 +33,9 @@ pub(crate) fn run(args: &HeapArgs) -> anyhow::Result<ExitCode> {
         earlier.push(census(&snapshot));
     }
     sizes.push(size(last_path, &last));
+    if !in_order(&earlier, &last) {
+        output::say(&format!("warning: {}", snapshots::OUT_OF_ORDER));
+    }
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     let mut view = HeapView { sizes, limit, objects: objects(args, &last)?, ..HeapView::default() };
     let mut classes = match &args.focus {

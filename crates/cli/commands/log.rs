@@ -11,7 +11,7 @@ use crate::args::{LogAddArgs, LogArgs, LogCommand, LogFolder, LogListArgs, LogRe
 use crate::commands::report::bytes;
 use crate::commands::top::terminal_width;
 use crate::evidence::{self, Keep};
-use crate::output;
+use crate::{inputs, output};
 
 /// Something that was checked is not as it should be.
 const EXIT_CHECK_FAILED: u8 = 3;
@@ -112,7 +112,7 @@ fn folder_to_write(named: &LogFolder, repository: Option<&git::Repository>) -> P
 /// The log's folder, which must be there.
 fn folder_to_read(named: &LogFolder) -> anyhow::Result<PathBuf> {
     if let Some(folder) = &named.log {
-        if !folder.is_dir() {
+        if !log::is_log(folder) {
             bail!("there is no log at {}: `burnmark log add --log FOLDER` begins one", folder.display());
         }
         return Ok(folder.clone());
@@ -126,6 +126,10 @@ fn read(folder: &Path) -> anyhow::Result<Read> {
     let read = log::read(folder)?;
     for error in &read.damaged {
         output::say(&format!("warning: {error}"));
+    }
+    for path in &read.altered {
+        let path = shown(path).display();
+        output::say(&format!("warning: {path} was changed since it was written: `burnmark log verify` says more"));
     }
     Ok(read)
 }
@@ -175,8 +179,8 @@ fn render(args: &LogRenderArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     options.log = way(file, &folder);
-    let before = match std::fs::read_to_string(file) {
-        Ok(text) => Some(text),
+    let before = match inputs::text_file(file) {
+        Ok(bytes) => Some(String::from_utf8(bytes).with_context(|| format!("{} is no text", file.display()))?),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
     };
@@ -185,8 +189,11 @@ fn render(args: &LogRenderArgs) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("{} is left as it is", file.display()))?;
     let same = before.as_deref() == Some(spliced.text.as_str());
     if args.check {
-        if same {
+        if same && read.altered.is_empty() {
             return Ok(ExitCode::SUCCESS);
+        }
+        if same {
+            return Ok(ExitCode::from(EXIT_CHECK_FAILED));
         }
         output::say(&format!("{0} is not as the log's entries say: run `burnmark log render {0}`", file.display()));
         return Ok(ExitCode::from(EXIT_CHECK_FAILED));

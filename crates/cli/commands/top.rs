@@ -9,7 +9,7 @@ use burnmark_model::Profile;
 use burnmark_report::TableForm;
 
 use crate::args::{By, FilterArgs, MeaningArgs, TableArgs, TopArgs};
-use crate::{machine, open, output, save};
+use crate::{inputs, machine, open, output, save};
 
 /// Width of a table that does not go to a terminal.
 const WIDTH: usize = 120;
@@ -46,7 +46,8 @@ pub(crate) fn print(profile: &Profile, table: &TableArgs, filter: &FilterArgs) -
 /// The rules of `--rules`, before the shipped ones.
 pub(crate) fn rules(args: &MeaningArgs) -> anyhow::Result<Option<Rules>> {
     let Some(path) = &args.rules else { return Ok(None) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let cannot = || format!("cannot read {}", path.display());
+    let text = String::from_utf8(inputs::text_file(path).with_context(cannot)?).with_context(cannot)?;
     let rules = Rules::with_user(&text).with_context(|| format!("cannot use the rules in {}", path.display()))?;
     Ok(Some(rules))
 }

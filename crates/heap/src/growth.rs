@@ -39,6 +39,14 @@ pub fn census(snapshot: &Snapshot) -> Census {
     Census { objects, classes, total: snapshot.total_size() }
 }
 
+/// Whether snapshots can have been taken in this order in one process, in which the numbers of new objects only grow.
+pub fn in_order(earlier: &[Census], last: &Snapshot) -> bool {
+    let newest = (0..last.node_count()).map(|node| last.id(node)).max().unwrap_or_default();
+    let of_census = |census: &Census| census.objects.last().map_or(0, |(id, _)| *id);
+    let newest: Vec<u32> = earlier.iter().map(of_census).chain([newest]).collect();
+    newest.is_sorted()
+}
+
 impl Census {
     fn retained(&self, id: u32) -> Option<u64> {
         let at = self.objects.binary_search_by_key(&id, |(id, _)| *id).ok()?;

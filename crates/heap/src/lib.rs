@@ -58,7 +58,7 @@ pub use classes::{Statistics, Sums};
 pub use diff::{ClassDiff, diff};
 pub use edges::{Edge, EdgeName};
 pub use error::Error;
-pub use growth::{Census, ClassGrowth, Growth, GrowthOptions, Suspect, Tier, census, growth};
+pub use growth::{Census, ClassGrowth, Growth, GrowthOptions, Suspect, Tier, census, growth, in_order};
 pub use kinds::{Detachedness, EdgeKind, NodeKind};
 pub use overview::{Accumulation, Collection, Group, Overview, Retainer, classes_within, overview};
 pub use paths::{Step, path, shown};

@@ -184,6 +184,14 @@ pub fn gate(budget: &Budget, evidence: &Evidence) -> Gate {
     for (index, function) in budget.functions.matching.iter().enumerate() {
         checks.extend(functions::check(index, function, evidence, &budget.policy));
     }
+    if evidence.results.iter().any(|(_, measured)| !measured.warnings.is_empty()) {
+        // What could not be read may be what lies beyond.
+        let of_figures = checks.iter_mut().filter(|check| check.kind != LimitKind::MaxShare);
+        for check in of_figures.filter(|check| check.status == Status::Pass) {
+            check.status = Status::Inconclusive;
+            check.why = Some("the results are damaged: what could not be read may lie beyond".to_owned());
+        }
+    }
     let verdict = checks.iter().map(|check| counts_as(check.status, budget)).max().unwrap_or(Status::Missing);
     Gate { verdict, checks, notes: notes(evidence) }
 }
@@ -205,6 +213,7 @@ fn counts_as(status: Status, budget: &Budget) -> Status {
 fn notes(evidence: &Evidence) -> Vec<String> {
     let mut notes = Vec::new();
     for (name, measured) in &evidence.results {
+        notes.extend(measured.warnings.iter().map(|warning| format!("{name}: {warning}")));
         for threshold in measured.thresholds.iter().filter(|threshold| !threshold.passed) {
             let (source, metric, limit) = (measured.source.name(), &threshold.metric, &threshold.limit);
             notes.push(format!("{name}: {source}'s own threshold {metric} {limit} was crossed"));

@@ -196,7 +196,14 @@ fn memory_column(cell: &str) -> Option<(String, f64)> {
             _ => vec!['_'],
         })
         .collect();
-    let joined = name.replace("_m_b", "_mb").replace("_k_b", "_kb").replace("_g_b", "_gb").replace("_r_s_s", "rss");
+    let joined = name
+        .replace("_m_b", "_mb")
+        .replace("_k_b", "_kb")
+        .replace("_g_b", "_gb")
+        .replace("_ki_b", "_kib")
+        .replace("_mi_b", "_mib")
+        .replace("_gi_b", "_gib")
+        .replace("_r_s_s", "rss");
     let words: Vec<&str> = joined.split('_').filter(|word| !word.is_empty()).collect();
     let unit = |word: &str| match word {
         "b" | "byte" | "bytes" => Some(1.0),

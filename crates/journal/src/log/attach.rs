@@ -99,16 +99,7 @@ pub(crate) fn state(log: &Path, attachment: &Attachment) -> State {
 /// When the path is not `attachments/<16 digits>/<name>`, or a part of it is a link.
 pub fn resolve(log: &Path, path: &str) -> Result<PathBuf, Error> {
     let refuse = |why| Error::OutsideLog { path: path.to_owned(), why };
-    let parts: Vec<&str> = path.split('/').collect();
-    let [FOLDER, digits, name] = parts[..] else {
-        return Err(refuse("attachments are at attachments/<16 digits>/<name>"));
-    };
-    if digits.len() != DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(refuse("its folder is not named by 16 digits of a hash"));
-    }
-    if name.is_empty() || name != file_name(name) {
-        return Err(refuse("its name has what names of attachments don't have"));
-    }
+    let parts = place(path)?;
     let mut found = log.to_owned();
     for part in parts {
         found.push(part);
@@ -187,6 +178,22 @@ pub(crate) fn temporary_in(folder: &Path) -> Result<NamedTempFile, Error> {
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)
         .map_err(Error::io("write into", folder))
+}
+
+/// The parts of an attachment's path, if it is `attachments/<16 digits>/<name>`.
+pub(crate) fn place(path: &str) -> Result<[&str; 3], Error> {
+    let refuse = |why| Error::OutsideLog { path: path.to_owned(), why };
+    let parts: Vec<&str> = path.split('/').collect();
+    let [FOLDER, digits, name] = parts[..] else {
+        return Err(refuse("attachments are at attachments/<16 digits>/<name>"));
+    };
+    if digits.len() != DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(refuse("its folder is not named by 16 digits of a hash"));
+    }
+    if name.is_empty() || name != file_name(name) {
+        return Err(refuse("its name has what names of attachments don't have"));
+    }
+    Ok([FOLDER, digits, name])
 }
 
 #[cfg(test)]

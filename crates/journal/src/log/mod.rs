@@ -45,7 +45,7 @@ pub use entry::{
 };
 pub use error::Error;
 pub use gather::{GatherOptions, Label, conclude, headline_of, metrics, profiles, retained};
-pub use store::{Added, Draft, Read, Row, Stored, add, find, read, rows};
+pub use store::{Added, Draft, Read, Row, Stored, add, find, is_log, read, rows};
 pub use targets::targets;
 pub use ulid::Ulid;
 pub use verify::{Problem, Verified, repair, verify};

@@ -67,6 +67,8 @@ pub struct Read {
     pub entries: Vec<Stored>,
     /// Those that can't.
     pub damaged: Vec<Error>,
+    /// Files of entries that are no longer as they were written.
+    pub altered: Vec<PathBuf>,
 }
 
 /// An entry as a row of the log.
@@ -222,13 +224,27 @@ pub fn read(folder: &Path) -> Result<Read, Error> {
     let mut read = Read::default();
     for path in files(&folder.join(ENTRIES))? {
         match parse(&path) {
-            Ok((entry, _)) => read.entries.push(Stored { entry, path }),
+            Ok((entry, text)) => {
+                if let Some(error) = entry.attachments.iter().find_map(|kept| attach::place(&kept.path).err()) {
+                    read.damaged.push(error);
+                    continue;
+                }
+                if !seal_holds(&text, &entry.seal) {
+                    read.altered.push(path.clone());
+                }
+                read.entries.push(Stored { entry, path });
+            }
             Err(error) => read.damaged.push(error),
         }
     }
     read.entries.sort_by_key(|stored| stored.entry.id);
     read.entries.dedup_by_key(|stored| stored.entry.id);
     Ok(read)
+}
+
+/// Whether the folder is one that a log was begun in.
+pub fn is_log(folder: &Path) -> bool {
+    folder.join(ENTRIES).is_dir()
 }
 
 /// An entry with its file's text.

@@ -29,7 +29,7 @@ pub fn tidy(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find('/') {
         let before = rest[..at].chars().next_back().or_else(|| result.chars().next_back());
-        let starts = !before.is_some_and(|c| c.is_alphanumeric() || "_-.~}*>$".contains(c));
+        let starts = !before.is_some_and(|c| c.is_alphanumeric() || "_-.~}*$".contains(c));
         let path = &rest[at..];
         match home(path).filter(|_| starts) {
             Some(home) => {

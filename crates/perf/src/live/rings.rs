@@ -160,7 +160,10 @@ impl Rings {
 /// Rings of samples and of the rest.
 fn open_all(cpus: &[i32], bytes: usize, sideband: Option<&perf_event_attr>) -> io::Result<(Vec<Ring>, Vec<Ring>)> {
     let owner = attr::ring_owner(bytes);
-    let rings = cpus.iter().map(|&cpu| open_ring(&owner, 0, cpu, bytes)).collect::<io::Result<Vec<_>>>()?;
+    // Any event of a task, be it our own, makes every context switch of the machine dearer: where events are bound to CPUs
+    // the owners are, too.
+    let pid = if sideband.is_some() { -1 } else { 0 };
+    let rings = cpus.iter().map(|&cpu| open_ring(&owner, pid, cpu, bytes)).collect::<io::Result<Vec<_>>>()?;
     let Some(attr) = sideband else { return Ok((rings, Vec::new())) };
     let bytes = (bytes / SIDEBAND_PART).max(MIN_BYTES).max(sys::page_size());
     let attr = attr::with_wakeup(attr, bytes);
