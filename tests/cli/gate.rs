@@ -195,3 +195,50 @@ fn verdicts_for_people_and_for_github() {
     assert_eq!(without.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&without.stderr).contains("GITHUB_STEP_SUMMARY"));
 }
+
+#[test]
+fn one_run_given_twice_is_not_two() {
+    let folder = folder();
+    let results = fixture("k6/points.ndjson");
+    let copy = folder.path().join("copy.ndjson").display().to_string();
+    std::fs::copy(&results, &copy).expect("there is room");
+    for again in [&results, &copy] {
+        let run = gate(folder.path(), r#"{"metrics": {"p95_latency_ms": {"max": 1000}}}"#, &[&results, again]);
+        assert_eq!(run.code, 1, "{}", run.stdout);
+        assert!(run.stderr.contains("a run counts once"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn damaged_results_are_no_pass() {
+    let folder = folder();
+    let text = std::fs::read(fixture("k6/points.ndjson")).expect("the fixture is there");
+    std::fs::write(folder.path().join("cut.ndjson"), &text[..text.len() / 2]).expect("there is room");
+    let run = gate(folder.path(), r#"{"metrics": {"p95_latency_ms": {"max": 100000}}}"#, &["cut.ndjson", "--json"]);
+    assert_eq!(statuses(&run), ["inconclusive"]);
+    assert!(run.json()["notes"][0].as_str().is_some_and(|note| note.contains("cut.ndjson")), "{}", run.stdout);
+    assert_eq!(
+        gate(folder.path(), r#"{"metrics": {"p95_latency_ms": {"max": 100000}}}"#, &["cut.ndjson", "--strict"]).code,
+        4
+    );
+}
+
+#[test]
+fn snapshots_out_of_order_are_no_evidence() {
+    let folder = folder();
+    let budget = r#"{"metrics": {"heap_leak_suspects": {"max": 0}}}"#;
+    let snapshot = |number: u32| other(&format!("heap/library/leak-{number}.heapsnapshot.zst"));
+    let [first, second, third] = [1, 2, 3].map(snapshot);
+    assert_eq!(gate(folder.path(), budget, &[&first, &second, &third]).code, 3);
+    let run = gate(folder.path(), budget, &[&third, &first, &second]);
+    assert!(run.code == 1 && run.stderr.contains("the earliest first"), "{}{}", run.stdout, run.stderr);
+    let run = gate(folder.path(), budget, &[&first, &first, &first]);
+    assert!(run.code == 1 && run.stderr.contains("counts once"), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn a_budget_without_an_end_is_refused() {
+    let folder = folder();
+    let run = burnmark_in(folder.path(), &["gate", "--budget", "/dev/zero", &fixture("k6/points.ndjson")]);
+    assert!(run.code == 1 && run.stderr.contains("no end"), "{}", run.stderr);
+}

@@ -472,3 +472,67 @@ fn results_of_load_tests_make_the_row() {
     burnmark_in(folder, &[&words[..], &["--metrics", "old0.json"]].concat()).fails(2, &["before.json,after.json"]);
     burnmark_in(folder, &[&words[..], &["--metrics", "old0.json,none.json"]].concat()).fails(1, &["none.json"]);
 }
+
+#[test]
+fn a_folder_that_is_no_log_is_not_an_empty_one() {
+    let folder = folder();
+    let folder = folder.path();
+    add(folder, "a", &[]);
+    burnmark_in(folder, &["log", "render", "LOG.md"]).ok();
+    let before = read(folder, "LOG.md");
+    std::fs::create_dir(folder.join("else")).expect("there is room");
+    for command in [&["verify"][..], &["list"], &["render", "LOG.md"]] {
+        let run = burnmark_in(folder, &[&["log"], command, &["--log", "else"]].concat());
+        assert!(run.code == 1 && run.stderr.contains("there is no log at else"), "{command:?}: {}", run.stderr);
+    }
+    assert_eq!(read(folder, "LOG.md"), before);
+}
+
+#[test]
+fn altered_entries_are_told_wherever_they_are_shown() {
+    let folder = folder();
+    let folder = folder.path();
+    add(folder, "a", &[]);
+    burnmark_in(folder, &["log", "render", "LOG.md"]).ok();
+    let entry = &entries(folder)[0];
+    let text = std::fs::read_to_string(entry).expect("an entry");
+    std::fs::write(entry, text.replace("\"after\": 50.0", "\"after\": 1.0")).expect("there is room");
+    for command in [&["list"][..], &["show"], &["render", "LOG.md"]] {
+        let run = burnmark_in(folder, &[&["log"], command].concat()).ok();
+        assert!(run.stderr.contains("was changed since it was written"), "{command:?}: {}", run.stderr);
+    }
+    assert_eq!(burnmark_in(folder, &["log", "render", "LOG.md", "--check"]).code, 3);
+}
+
+#[test]
+fn an_entry_that_names_a_file_outside_is_not_shown() {
+    let folder = folder();
+    let folder = folder.path();
+    profiles(folder);
+    burnmark_in(folder, &ADD).ok();
+    let entry = &entries(folder)[0];
+    let text = std::fs::read_to_string(entry).expect("an entry");
+    let from = text.find("attachments/").expect("an attachment");
+    let to = from + text[from..].find('"').expect("its end");
+    let hostile = format!("{}attachments/../../etc/passwd{}", &text[..from], &text[to..]);
+    std::fs::write(entry, hostile).expect("there is room");
+    let run = burnmark_in(folder, &["log", "render"]);
+    assert!(!run.stdout.contains("passwd") && run.stderr.contains("warning"), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn pictures_name_no_home_either() {
+    let folder = folder();
+    let folder = folder.path();
+    write(folder, "old.folded", "main;/home/bob/secret/app.js:f 70\nmain;c 30\n");
+    write(folder, "new.folded", "main;/home/bob/secret/app.js:f 20\nmain;c 30\n");
+    let add = ["log", "add", "--bottleneck", "f", "--change", "c", "--before", "old.folded", "--after", "new.folded"];
+    burnmark_in(folder, &add).ok();
+    let attachments = folder.join(".burnmark/attachments");
+    for kept in files(&attachments) {
+        for name in files(&attachments.join(&kept)) {
+            let text = std::fs::read_to_string(attachments.join(&kept).join(&name)).expect("a picture");
+            assert!(text.contains("<svg") && !text.contains("/home/bob"), "{name}");
+        }
+    }
+}

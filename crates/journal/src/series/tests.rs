@@ -48,6 +48,9 @@ fn columns_with_units_and_times() {
     let kilobytes = set("elapsed;rss_kb\n0;100\n10;200\nx;3\n20\n");
     assert_eq!(points(&kilobytes, "rss"), [(0.0, 102_400.0), (10.0, 204_800.0)]);
     assert!(kilobytes.notes.iter().any(|note| note.contains("1,024")) && kilobytes.warnings.len() == 2);
+    let binary = set("time,RSS (MiB),heap KiB\n0,1,3\n1,2,4\n");
+    assert_eq!(points(&binary, "rss"), [(0.0, 1_048_576.0), (1.0, 2_097_152.0)]);
+    assert_eq!(points(&binary, "heap")[0], (0.0, 3_072.0));
     let camel = set("time,heapUsed\n1,5\n2,6\n");
     assert_eq!(points(&camel, "heapUsed"), [(1.0, 5.0), (2.0, 6.0)]);
     let ours = set("time_s,anon_bytes\r\n0,5\r\n1,6\r\n");
