@@ -141,6 +141,7 @@ fn masked(log: &str) -> String {
         }
         let is_row = line.starts_with('|') && lines.last().is_some_and(|last| last.starts_with("|-") || last == "| …");
         let text = match line {
+            _ if line.starts_with("| share of ") => "| share of …".to_owned(),
             _ if is_row && !["Iteration Log", "Before vs After"].contains(&section) => "| …".to_owned(),
             _ if line.starts_with("- where: ") => "- where: …".to_owned(),
             _ => {

@@ -134,14 +134,31 @@ pub fn profiles(diff: &Diff, options: &GatherOptions<'_>) -> Evidence {
     evidence
 }
 
-/// The function that the entry is about: the heaviest before of those that the words name.
+/// The function that the entry is about: the heaviest before of those that the words name, in full or by the last part of
+/// the path; else of those whose type they name.
 fn named_in<'d>(diff: &'d Diff, bottleneck: &str) -> Option<&'d DiffRow> {
     let is_named = |row: &&DiffRow| {
         let name = row.identity.name.as_str();
-        let last = name.rsplit(['.', ':']).next().filter(|last| last.len() >= SHORTEST_PART);
+        let last = path(name).last().filter(|last| last.len() >= SHORTEST_PART);
         (name.len() > 1 && has_word(bottleneck, name)) || last.is_some_and(|last| has_word(bottleneck, last))
     };
-    heaviest(diff.rows.iter().filter(is_named))
+    let is_type = |part: &&str| part.len() >= SHORTEST_PART && part.starts_with(char::is_uppercase);
+    let has_type = |row: &&DiffRow| path(&row.identity.name).filter(is_type).any(|part| has_word(bottleneck, part));
+    heaviest(diff.rows.iter().filter(is_named)).or_else(|| heaviest(diff.rows.iter().filter(has_type)))
+}
+
+/// The parts of a function's path, without arguments of functions and templates: `a`, `B`, `c` of `a::B<int>::c(x::y)`.
+fn path(name: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    let parts = name.split(move |c: char| {
+        match c {
+            '<' | '(' | '[' => depth += 1,
+            '>' | ')' | ']' => depth = depth.saturating_sub(1),
+            _ => return depth == 0 && matches!(c, '.' | ':'),
+        }
+        false
+    });
+    parts.map(|part| part.split(['<', '(', '[']).next().unwrap_or(part)).filter(|part| !part.is_empty())
 }
 
 fn heaviest<'d>(rows: impl Iterator<Item = &'d DiffRow>) -> Option<&'d DiffRow> {
@@ -436,6 +453,22 @@ mod tests {
             ("", "x", false),
         ] {
             assert_eq!(has_word(text, name), found, "{name} in {text}");
+        }
+    }
+    #[test]
+    fn a_path_has_no_arguments() {
+        for (name, parts) in [
+            (
+                "v8::internal::JsonParser<unsigned char>::ParseJsonValue",
+                vec!["v8", "internal", "JsonParser", "ParseJsonValue"],
+            ),
+            ("a::f(std::string, b::C)", vec!["a", "f"]),
+            ("app.Parser.next", vec!["app", "Parser", "next"]),
+            ("<a::B as c::D>::run", vec!["run"]),
+            ("operator>>", vec!["operator>>"]),
+            ("", vec![]),
+        ] {
+            assert_eq!(path(name).collect::<Vec<_>>(), parts, "{name}");
         }
     }
 }
