@@ -49,7 +49,7 @@ pub(crate) fn run(args: &TrendArgs) -> anyhow::Result<ExitCode> {
         let trend = trend.with_context(|| name.clone())?;
         let others =
             set.series.iter().map(|series| series.name.clone()).filter(|other| *other != series.name).collect();
-        let notes = set.notes.clone();
+        let notes = set.notes.iter().cloned().chain(trend.part.map(|part| part.note())).collect();
         reports.push(TrendReport {
             name: name.clone(),
             series,

@@ -46,6 +46,12 @@ pub enum Error {
         /// Why not, and what to do.
         why: String,
     },
+    /// Lines of several runs or processes where one series should be.
+    #[error("several runs in one file: {what}")]
+    SeveralRuns {
+        /// Where, and what to do.
+        what: String,
+    },
     /// A budget that is not understood.
     #[error("the budget is not understood: {what}")]
     BadBudget {

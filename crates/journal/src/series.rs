@@ -16,6 +16,12 @@ use time::{after_key, epoch};
 /// Points of a series that are kept; of more, the lower of two neighbours is.
 const MOST_POINTS: usize = 1_000_000;
 
+/// More bytes than this are none: no 64-bit machine can address them.
+const MOST_BYTES: f64 = 9_223_372_036_854_775_808.0;
+
+/// How many usual distances of points a time goes back by, where another run begins.
+const ANOTHER_RUN: f64 = 10.0;
+
 /// The most series of a file.
 const MOST_SERIES: usize = 100;
 
@@ -142,6 +148,10 @@ struct Columns {
     time: Option<usize>,
     /// Position, name, bytes of a unit.
     memory: Vec<(usize, String, f64)>,
+    /// Names that more than one column has.
+    twice: Vec<String>,
+    /// The position of process ids.
+    pid: Option<usize>,
     width: usize,
     has_kilobytes: bool,
     time_name: String,
@@ -156,21 +166,32 @@ impl Columns {
             return None;
         }
         let time = cells.iter().position(|cell| is_time(cell));
-        let mut memory = Vec::new();
+        let pid = cells.iter().position(|cell| cell.trim().eq_ignore_ascii_case("pid"));
+        let mut memory: Vec<(usize, String, f64)> = Vec::new();
+        let mut twice = Vec::new();
         let mut has_kilobytes = false;
         for (at, cell) in cells.iter().enumerate().filter(|(at, _)| Some(*at) != time) {
-            if let Some((name, scale)) = memory_column(cell) {
+            if let Some((name, scale)) = memory_column(cell).filter(|_| memory.len() < MOST_SERIES) {
                 has_kilobytes |= scale == 1024.0;
-                memory.push((at, name, scale));
+                let is_known = |name: &str| memory.iter().any(|(_, known, _)| known == name);
+                let other = (2..).map(|number| format!("{name}_{number}")).find(|other| !is_known(other));
+                match other.filter(|_| is_known(&name)) {
+                    Some(other) => {
+                        twice.push(name);
+                        memory.push((at, other, scale));
+                    }
+                    None => memory.push((at, name, scale)),
+                }
             }
         }
-        memory.truncate(MOST_SERIES);
         let time_name = time.map(|at| cells[at].clone()).unwrap_or_default();
         let is_table = cells.len() > 1 || time.is_none();
         (!memory.is_empty() && is_table).then_some(Self {
             separator,
             time,
             memory,
+            twice,
+            pid,
             width: cells.len(),
             has_kilobytes,
             time_name,
@@ -236,6 +257,12 @@ struct Reading {
     /// Points with and without a time.
     timed: usize,
     untimed: usize,
+    /// The latest time so far, how often it went back, the furthest such step and its line.
+    latest: f64,
+    backwards: usize,
+    furthest: (f64, u64),
+    /// The process that wrote the lines, where they tell.
+    pid: Option<String>,
     notes: Vec<String>,
     warnings: Vec<Warning>,
 }
@@ -250,8 +277,9 @@ struct Record {
 
 impl Reading {
     fn new(every: Option<f64>) -> Self {
-        let (series, notes, warnings) = Default::default();
-        Self { source: Source::MemoryUsage, every, series, timed: 0, untimed: 0, notes, warnings }
+        let (series, notes, warnings, furthest) = Default::default();
+        let (source, latest) = (Source::MemoryUsage, f64::NEG_INFINITY);
+        Self { source, every, series, timed: 0, untimed: 0, latest, backwards: 0, furthest, pid: None, notes, warnings }
     }
 
     fn warn(&mut self, message: &str, line: u64) {
@@ -264,15 +292,44 @@ impl Reading {
         }
     }
 
+    /// Takes a note of the process that wrote a line.
+    fn process(&mut self, pid: &str, line: u64) -> Result<(), Error> {
+        let pid = pid.trim_matches(['"', '\'', ' ']);
+        let known = self.pid.get_or_insert_with(|| pid.to_owned());
+        if known == pid {
+            return Ok(());
+        }
+        let what = format!(
+            "line {line} is of process {pid}, the ones before are of {known}: give each process a file of its own, as \
+             `grep` by its id makes it"
+        );
+        Err(Error::SeveralRuns { what })
+    }
+
     /// Adds what was measured at one time.
-    fn add<'a>(&mut self, time: Option<f64>, values: impl Iterator<Item = (&'a str, f64)>) {
+    fn add<'a>(&mut self, time: Option<f64>, values: impl Iterator<Item = (&'a str, f64)>, line: u64) {
         let number = self.timed + self.untimed;
         match time {
-            Some(_) => self.timed += 1,
+            Some(time) => {
+                self.timed += 1;
+                if time < self.latest {
+                    self.backwards += 1;
+                    if self.latest - time > self.furthest.0 {
+                        self.furthest = (self.latest - time, line);
+                    }
+                }
+                // A step back counts once: from there on time may go on.
+                self.latest = time;
+            }
             None => self.untimed += 1,
         }
         let time = time.unwrap_or(number as f64 * self.every.unwrap_or(1.0));
-        for (name, bytes) in values.filter(|(_, bytes)| bytes.is_finite() && *bytes >= 0.0) {
+        for (name, bytes) in values {
+            if !(0.0..MOST_BYTES).contains(&bytes) {
+                let why = "a value is no number of bytes (negative, not finite, or beyond 2^63): it is left out";
+                self.warn(why, line);
+                continue;
+            }
             let at = self.series.iter().position(|series| series.name == name).unwrap_or_else(|| {
                 self.series.push(Series::new(name));
                 self.series.len() - 1
@@ -291,7 +348,14 @@ impl Reading {
                 NODE_KEYS.iter().filter_map(|(key, name)| Some((*name, quantity(after_key(&text, key)?)?))).collect();
             // A key again: another record begins, though the one before was not closed.
             if found.iter().any(|(name, _)| record.values.contains_key(name)) {
-                self.flush(&mut record);
+                self.flush(&mut record, lines.number);
+            }
+            if let Some(pid) = after_key(&text, "pid") {
+                let pid: String =
+                    pid.trim_start_matches(['"', '\'']).chars().take_while(char::is_ascii_digit).collect();
+                if !pid.is_empty() {
+                    self.process(&pid, lines.number)?;
+                }
             }
             record.values.extend(found);
             if let Some(time) = time::of_line(&text) {
@@ -303,30 +367,33 @@ impl Reading {
                 _ => {}
             }
             if !record.open {
-                self.flush(&mut record);
+                self.flush(&mut record, lines.number);
             }
         }
         if record.open && !record.values.is_empty() {
             self.warn("the last record is not closed: its values so far are taken", lines.number);
         }
-        self.flush(&mut record);
+        self.flush(&mut record, lines.number);
         Ok(())
     }
 
-    fn flush(&mut self, record: &mut Record) {
+    fn flush(&mut self, record: &mut Record, line: u64) {
         let Record { values, time, .. } = std::mem::take(record);
         if values.is_empty() {
             // A line with a time alone may stand above its record.
             record.time = time;
             return;
         }
-        self.add(time, values.into_iter());
+        self.add(time, values.into_iter(), line);
     }
 
     fn csv<R: BufRead>(&mut self, lines: &mut Lines<R>, columns: &Columns) -> Result<(), Error> {
         self.source = Source::MemoryCsv;
         if columns.has_kilobytes {
             self.notes.push("kB are 1,024 bytes, as ps and /proc write them".to_owned());
+        }
+        for name in &columns.twice {
+            self.warn(&format!("several columns are called {name}: the others are {name}_2 and so on here"), 1);
         }
         lines.next()?;
         while let Some(line) = lines.next()? {
@@ -339,6 +406,9 @@ impl Reading {
             if cells.len() != columns.width {
                 self.warn("a row has another number of columns than the header: it is left out", lines.number);
                 continue;
+            }
+            if let Some(at) = columns.pid {
+                self.process(&cells[at], lines.number)?;
             }
             let time = match columns.time {
                 Some(at) => {
@@ -359,7 +429,7 @@ impl Reading {
             if values.len() < columns.memory.len() {
                 self.warn("a row has a cell of memory that is no number: the cell is left out", lines.number);
             }
-            self.add(time, values.into_iter());
+            self.add(time, values.into_iter(), lines.number);
         }
         Ok(())
     }
@@ -374,7 +444,7 @@ impl Reading {
             match words.first() {
                 Some(&"MEM") => match (number(1), number(2)) {
                     (Some(mib), Some(time)) if time.is_finite() => {
-                        self.add(Some(time), std::iter::once(("rss", mib * 1_048_576.0)));
+                        self.add(Some(time), std::iter::once(("rss", mib * 1_048_576.0)), lines.number);
                     }
                     _ => self.warn("a line MEM has no size and time: it is left out", lines.number),
                 },
@@ -403,12 +473,35 @@ impl Reading {
         if some_timed && self.every.is_some() {
             self.notes.push("the input has times of its own: --every is not used".to_owned());
         }
+        self.in_order()?;
         for series in &mut self.series {
             series.points.sort_by(|a, b| a.time.total_cmp(&b.time));
         }
         let timed = some_timed || self.every.is_some();
         let Self { source, series, notes, warnings, .. } = self;
         Ok(SeriesSet { source, series, timed, notes, warnings })
+    }
+}
+
+impl Reading {
+    /// Lines may come late, or the newest first. Where time goes far back a few times only, another run begins.
+    fn in_order(&mut self) -> Result<(), Error> {
+        let times = || self.series.iter().flat_map(|series| &series.points).map(|point| point.time);
+        let (least, most) = times().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), time| (a.min(time), b.max(time)));
+        let usual = (most - least) / self.timed.max(1) as f64;
+        let (back, line) = self.furthest;
+        if back > ANOTHER_RUN * usual && self.backwards * ANOTHER_RUN as usize <= self.timed {
+            let what = format!(
+                "at line {line} time goes back by {back:.0} s: give each run a file of its own, as `head -n {}` and \
+                 `tail -n +{line}` make them",
+                line - 1
+            );
+            return Err(Error::SeveralRuns { what });
+        }
+        if self.backwards > 0 {
+            self.notes.push("the lines are not in order of time: they were sorted by it".to_owned());
+        }
+        Ok(())
     }
 }
 

@@ -30,11 +30,17 @@ pub fn measured(set: &SeriesSet) -> Measured {
     for series in set.series.iter().filter(|_| set.timed) {
         let name = if series.name == "heap_used" { "heap" } else { &series.name };
         match trend(series, &TrendOptions::default()) {
-            Ok(trend) => collect.push(Metric {
-                ci: Some(trend.ci.map(|bound| bound / 1e6)),
-                n: Some(trend.points as u64),
-                ..Metric::new(format!("{name}_slope_mb_per_h"), "MB/h", Direction::Lower, trend.slope_per_hour / 1e6)
-            }),
+            Ok(trend) => {
+                if let Some(part) = trend.part {
+                    collect.note(format!("{}: {}", series.name, part.note()));
+                }
+                let slope = trend.slope_per_hour / 1e6;
+                collect.push(Metric {
+                    ci: Some(trend.ci.map(|bound| bound / 1e6)),
+                    n: Some(trend.points as u64),
+                    ..Metric::new(format!("{name}_slope_mb_per_h"), "MB/h", Direction::Lower, slope)
+                });
+            }
             Err(error) => collect.note(format!("{}: {error}", series.name)),
         }
     }

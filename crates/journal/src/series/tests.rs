@@ -87,3 +87,58 @@ fn a_million_points_and_more_stay_in_bounds() {
     // Low points stay.
     assert_eq!(series.points[..100].iter().map(|point| point.bytes).fold(f64::INFINITY, f64::min), 100.0);
 }
+
+/// Lines of CSV with a point a second.
+fn csv(header: &str, rows: impl IntoIterator<Item = String>) -> String {
+    std::iter::once(header.to_owned()).chain(rows).map(|row| row + "\n").collect()
+}
+
+#[test]
+fn two_columns_of_one_name_stay_two() {
+    let text = csv("time,rss,RSS (MB),rss_kb", (0..30).map(|at| format!("{at},{at},7,1")));
+    let set = set(&text);
+    let names: Vec<&str> = set.series.iter().map(|series| series.name.as_str()).collect();
+    assert_eq!(names, ["rss", "rss_2", "rss_3"]);
+    assert_eq!((points(&set, "rss").len(), points(&set, "rss_2")[3]), (30, (3.0, 7e6)));
+    assert!(set.warnings.iter().any(|warning| warning.message.contains("several columns are called rss")));
+}
+
+#[test]
+fn runs_behind_each_other_are_not_one_series() {
+    let run = |from: u32, pid: u32| (from..from + 50).map(move |at| format!("{at},{pid},5"));
+    let refused = |text: &str| read(text.as_bytes(), None).expect_err("two runs").to_string();
+    let error = refused(&csv("time,x,rss", run(0, 1).chain(run(0, 1))));
+    assert!(error.contains("at line 52 time goes back by 49 s") && error.contains("tail -n +52"), "{error}");
+    // Another run that begins with a header of its own.
+    let headed = csv("time,x,rss", run(0, 1)) + &csv("time,x,rss", run(0, 1));
+    assert!(refused(&headed).contains("at line 53"));
+    let error = refused(&csv("time,pid,rss", run(0, 11).chain(run(50, 12))));
+    assert!(error.contains("line 52 is of process 12, the ones before are of 11"), "{error}");
+    let lines =
+        |pid: u32| (0..30).map(move |at| format!("{{\"time\":{at},\"pid\":{pid},\"rss\":5}}\n")).collect::<String>();
+    assert!(refused(&(lines(7) + &lines(8))).contains("process 8"));
+    assert_eq!(set(&lines(7)).series[0].points.len(), 30);
+    // Lines that come a little late, and the newest first, are one run, which is said.
+    for order in [[0, 2, 1, 3], [3, 2, 1, 0]] {
+        let rows = (0..10).flat_map(|four| {
+            order.map(|at| format!("{},5", if order[0] == 0 { four * 4 } else { 36 - four * 4 } + at))
+        });
+        let sorted = set(&csv("time,rss", rows));
+        assert!(points(&sorted, "rss").is_sorted() && sorted.notes.iter().any(|note| note.contains("sorted")));
+    }
+}
+
+#[test]
+fn what_is_no_number_of_bytes_is_counted() {
+    let odd = ["-5", "NaN", "inf", "1e308", "1e19", "9223372036854775808"];
+    let text = csv("time,rss", (0..60).map(|at| format!("{at},{}", odd.get(at).copied().unwrap_or("5"))));
+    let set = set(&text);
+    assert_eq!(points(&set, "rss").len(), 54);
+    let warning =
+        set.warnings.iter().find(|warning| warning.message.contains("no number of bytes")).expect("it is told");
+    assert_eq!((warning.count, warning.position), (6, Some(Position::Line(2))));
+    let none = csv("time,rss", (0..60).map(|at| format!("{at},1e308")));
+    assert!(read(none.as_bytes(), None).expect_err("no bytes").to_string().contains("no line has a number of bytes"));
+    // Nor is this a time.
+    assert_eq!(super::super::series::epoch("1e308", ""), None);
+}

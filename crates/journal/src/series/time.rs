@@ -56,6 +56,8 @@ pub(super) fn epoch(text: &str, name: &str) -> Option<f64> {
     let name = name.trim().to_ascii_lowercase();
     let is_milliseconds = name == "ms" || name.ends_with("ms") && name.len() > 3 || name.contains("(ms)");
     Some(match number.abs() {
+        // No clock counts on for so long, not even in nanoseconds.
+        size if size >= 1e20 => return None,
         size if size >= 1e17 => number / 1e9,
         size if size >= 1e14 => number / 1e6,
         size if size >= 1e11 => number / 1e3,

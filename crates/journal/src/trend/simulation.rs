@@ -1,5 +1,11 @@
 //! How often series without a leak are called one, and how often leaks are found: fixed seeds, an hour of a point a
 //! second.
+//!
+//! What is asked for here is not taken from here: an independent simulation of the same series and the same method
+//! (numpy and scipy, 3,000 trials each) gives the percentages that the comments name; the bounds lie two standard errors
+//! of this simulation's 200 trials beside them. With 3,000 trials, of the leaks of 40 MB/h 88.4 % are found (dwell 1 s)
+//! and 80.9 % (30 s); were any rise of the last third enough, 96.3 and 92.4 %, but then 67 instead of 38 % of the
+//! warm-ups of 100 MB with a time constant of a quarter of the run were called leaks.
 
 use super::{TrendOptions, TrendVerdict, trend};
 use crate::series::{Point, Series};
@@ -51,23 +57,31 @@ fn percent(verdict: TrendVerdict, dwell: f64, noise: f64, level: impl Fn(f64) ->
 /// No leak: levels that wander with neighbours alike for 1, 30, 300 s; a warm-up that fills a cache of 60 MB.
 #[test]
 fn series_without_a_leak_are_rarely_called_one() {
-    for dwell in [1.0, 30.0, 300.0] {
+    // Independently 0.9, 1.0 and 2.8 %.
+    for (dwell, most) in [(1.0, 2.5), (30.0, 2.5), (300.0, 5.0)] {
         let alarms = percent(TrendVerdict::Leak, dwell, 6.0, |_| 0.0);
         println!("wandering for {dwell} s: {alarms} % leaks");
-        assert!(alarms <= 5.0, "{dwell}: {alarms} %");
+        assert!(alarms <= most, "{dwell}: {alarms} %");
     }
-    // A warm-up of a quarter of the run has not levelled off by half of it: that some are called leaks is a known limit.
-    for (time_constant, most) in [(120.0, 5.0), (400.0, 5.0), (900.0, 12.0)] {
+    // Independently 0, 0 and 7.0 %: a warm-up of a quarter of the run has not levelled off by half of it, a known limit.
+    for (time_constant, most) in [(120.0, 0.5), (400.0, 0.5), (900.0, 10.6)] {
         let alarms = percent(TrendVerdict::Leak, 10.0, 1.0, |second| 60.0 * (1.0 - (-second / time_constant).exp()));
         println!("a warm-up of {time_constant} s: {alarms} % leaks");
         assert!(alarms <= most, "{time_constant}: {alarms} %");
+    }
+    // Independently 0.3 to 0.9 %: two flat levels.
+    for step in [2_250.0, 2_700.0, 3_150.0] {
+        let alarms = percent(TrendVerdict::Leak, 30.0, 1.0, |second| if second < step { 0.0 } else { 20.0 });
+        println!("a step at {step} s: {alarms} % leaks");
+        assert!(alarms <= 2.2, "{step}: {alarms} %");
     }
 }
 
 /// 40 MB an hour on 100 MB, which grow by about 17 % in the half hour looked at.
 #[test]
 fn leaks_are_found() {
-    for (dwell, least) in [(1.0, 75.0), (30.0, 30.0)] {
+    // Independently 88.4 and 80.9 %.
+    for (dwell, least) in [(1.0, 83.9), (30.0, 75.3)] {
         let found = percent(TrendVerdict::Leak, dwell, 2.0, |second| 40.0 * second / 3_600.0);
         println!("wandering for {dwell} s: {found} % of the leaks found");
         assert!(found >= least, "{dwell}: {found} %");
@@ -77,6 +91,7 @@ fn leaks_are_found() {
 /// The interval of a leak's slope holds the true one.
 #[test]
 fn intervals_hold_the_truth() {
+    // Independently 97.0 and 97.0 %.
     for dwell in [1.0, 30.0] {
         let holds = |seed: &u64| {
             let series = heap(*seed, dwell, 3.0, |second| 40.0 * second / 3_600.0);
@@ -85,6 +100,6 @@ fn intervals_hold_the_truth() {
         };
         let held = (0..TRIALS).filter(holds).count() as f64 / TRIALS as f64 * 100.0;
         println!("wandering for {dwell} s: {held} % of the intervals hold the slope");
-        assert!(held >= 92.0, "{dwell}: {held} %");
+        assert!(held >= 94.6, "{dwell}: {held} %");
     }
 }

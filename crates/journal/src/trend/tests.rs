@@ -115,7 +115,62 @@ fn too_little_is_said() {
     assert!(trend(&at_once, &TrendOptions::default()).is_err());
     let all_dropped = TrendOptions { warmup: Warmup::Seconds(1e9), ..TrendOptions::default() };
     assert!(trend(&few, &all_dropped).is_err());
-    // A gap: blocks without points.
-    let gap = line((0..40).map(|at| (if at < 39 { f64::from(at) } else { 1e6 }, 1e6)));
-    assert!(trend(&gap, &TrendOptions::default()).is_err());
+}
+
+/// Points of a second each at these times, with a noise of 1 % whose seed is the time, and a level for each time.
+fn with_gaps(times: impl Iterator<Item = u32>, level: impl Fn(f64) -> f64) -> Series {
+    let noise = |second: u32| f64::from(second.wrapping_mul(2_654_435_761) >> 16) / 65_536.0;
+    line(times.map(|second| (f64::from(second), level(f64::from(second)) * (1.0 + 0.01 * noise(second)))))
+}
+
+#[test]
+fn levels_on_both_sides_of_a_gap_are_no_leak() {
+    // Half an hour, an hour without points, half an hour on a higher level; likewise with other lengths.
+    for (before, pause, after) in [(1_800, 3_600, 1_800), (600, 3_600, 3_000), (3_000, 600, 600), (2_000, 250, 1_700)] {
+        let times = (0..before).chain(before + pause..before + pause + after);
+        let level = |second: f64| if second < f64::from(before) { 50e6 } else { 80e6 };
+        for warmup in [0.0, 0.5] {
+            let options = TrendOptions { warmup: Warmup::Share(warmup), ..TrendOptions::default() };
+            let found = trend(&with_gaps(times.clone(), level), &options).expect("enough points");
+            assert_eq!(found.verdict, TrendVerdict::Stable, "{before} {pause} {after} {warmup}: {found:?}");
+            let part = found.part.expect("there is a gap");
+            assert_eq!((part.gaps, part.longest, part.left_out as u32), (1, f64::from(pause + 1), before.min(after)));
+            assert!(
+                found.line.iter().all(|point| (point.bytes / 1e6).round() == if before > after { 50.0 } else { 80.0 })
+            );
+        }
+    }
+}
+
+#[test]
+fn a_leak_beside_a_gap_is_found_with_numbers_that_make_sense() {
+    // Eleven days pass within four minutes of points.
+    let times = (0..150).chain(1_000_150..1_000_200);
+    let found = trend(&with_gaps(times, |second| 1e8 + 1e6 * (second % 1e6)), &TrendOptions::default());
+    let found = found.expect("enough points");
+    assert_eq!((found.verdict, found.points), (TrendVerdict::Leak, 75));
+    assert!((found.slope_per_hour / 3.6e9 - 1.0).abs() < 0.1 && found.line[0].bytes > 1e8, "{found:?}");
+    assert!(
+        found.why.contains("grew by 4") && found.part.is_some_and(|part| part.note().contains("for up to 1000001 s"))
+    );
+    // From nothing: no percentage without an end.
+    let from_nothing = line((0..100).map(|second| (f64::from(second), 1e6 * f64::from(second.max(50) - 50))));
+    let found = trend(&from_nothing, &TrendOptions::default()).expect("enough points");
+    assert!(!found.why.contains("inf") && !found.why.contains("NaN"), "{}", found.why);
+}
+
+#[test]
+fn bursts_and_late_points_are_no_gaps() {
+    // A minute of every hour of a day; a point a second of which some are late; a pause shorter than a block.
+    let bursts = line((0..24).flat_map(|hour| (0..60).map(move |second| (f64::from(hour * 3_600 + second), 5e7))));
+    let late = line((0..3_600).filter(|second| second % 40 > 15).map(|second| (f64::from(second), 5e7)));
+    let pause = line((0..3_000).chain(3_170..3_600).map(|second| (f64::from(second), 5e7)));
+    for series in [bursts, late, pause] {
+        let found = trend(&series, &TrendOptions::default()).expect("enough points");
+        assert_eq!((found.part, found.verdict), (None, TrendVerdict::Stable));
+    }
+    // What is left between gaps may be too little.
+    let few = line((0..10).flat_map(|hour| (0..8).map(move |second| (f64::from(hour * 36_000 + second), 5e7))));
+    let error = trend(&few, &TrendOptions::default()).expect_err("eight points").to_string();
+    assert!(error.contains("largest part without a gap"), "{error}");
 }

@@ -44,11 +44,12 @@ pub(super) fn plot(series: &Series, trend: &Trend, width: usize) -> String {
         let line: String = row.iter().collect();
         text.push_str(&format!("{label:>MARGIN$} ┤{}\n", line.trim_end()));
     }
-    let warm = if trend.warmup_dropped == 0 { 0 } else { across(trend.from, columns) };
-    let axis: String = (0..columns).map(|column| if column < warm { '╌' } else { '─' }).collect();
+    let begin = trend.part.map_or(0, |part| across(part.times[0], columns));
+    let warm = if trend.warmup_dropped == 0 { begin..begin } else { begin..across(trend.from, columns) };
+    let axis: String = (0..columns).map(|column| if warm.contains(&column) { '╌' } else { '─' }).collect();
     text.push_str(&format!("{:>MARGIN$} └{axis}\n", ""));
     let end = crate::numbers::duration((long * 1e9) as i64);
-    let warm_up = if warm >= 9 { "warm-up" } else { "" };
+    let warm_up = if warm.len() >= 9 { " ".repeat(begin) + "warm-up" } else { String::new() };
     let blanks = columns.saturating_sub(warm_up.len() + end.chars().count());
     text.push_str(&format!("{:>MARGIN$}  {warm_up}{}{end}\n", "", " ".repeat(blanks)));
     text

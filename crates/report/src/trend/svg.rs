@@ -75,14 +75,15 @@ pub(super) fn draw(report: &TrendReport<'_>, title: &str, subtitle: &str) -> Str
     axes(&mut svg, &frame);
     let warm = frame.x(report.trend.from);
     if report.trend.warmup_dropped > 0 {
-        let (width, height) = (warm - LEFT, HEIGHT - TOP - BOTTOM);
+        let begin = report.trend.part.map_or(LEFT, |part| frame.x(part.times[0]));
+        let (width, height) = (warm - begin, HEIGHT - TOP - BOTTOM);
         put(
             &mut svg,
             format_args!(
-                "<rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{width:.1}\" height=\"{height}\" fill=\"#888\" fill-opacity=\"0.12\"/>"
+                "<rect x=\"{begin:.1}\" y=\"{TOP}\" width=\"{width:.1}\" height=\"{height}\" fill=\"#888\" fill-opacity=\"0.12\"/>"
             ),
         );
-        put(&mut svg, format_args!("<text x=\"{:.1}\" y=\"{}\" fill=\"#777\">warm-up</text>", LEFT + 6.0, TOP + 16.0));
+        put(&mut svg, format_args!("<text x=\"{:.1}\" y=\"{}\" fill=\"#777\">warm-up</text>", begin + 6.0, TOP + 16.0));
     }
     put(
         &mut svg,
