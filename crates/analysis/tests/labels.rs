@@ -5,7 +5,10 @@ use std::path::Path;
 use burnmark_analysis::Rules;
 
 /// The programs whose labels were written after the rules, and before the rules were run on them.
-const HELD_OUT: [&str; 3] = ["go-build", "gxx", "nginx"];
+const HELD_OUT: [&str; 5] = ["go-build", "gxx", "nginx", "redis", "sqlite"];
+
+/// The programs that only a reader who had not seen the rules labelled.
+const ONE_READER: [&str; 2] = ["redis", "sqlite"];
 
 /// The labels' weight that the rules must agree with, program by program.
 const AGREEMENT: f64 = 0.80;
@@ -90,9 +93,10 @@ fn agreement(program: &str, reader: usize) -> Agreement {
 #[test]
 fn rules_agree_with_both_readers() {
     let programs = programs();
-    assert!(programs.len() >= 12 && HELD_OUT.iter().all(|name| programs.iter().any(|known| known == name)));
+    assert!(programs.len() >= 14 && HELD_OUT.iter().all(|name| programs.iter().any(|known| known == name)));
     let mut low = Vec::new();
     let all = programs.iter().flat_map(|program| [0, 1].map(|reader| (program, reader)));
+    let all = all.filter(|(program, reader)| *reader == 1 || !ONE_READER.contains(&program.as_str()));
     for (program, reader) in all {
         let Agreement { all, categorized, named, wrong } = agreement(program, reader);
         let held_out = if HELD_OUT.contains(&program.as_str()) { ", held out" } else { "" };
