@@ -1,28 +1,28 @@
 //! What an entry of the log, or a report, is made from: reads profiles, snapshots and figures, and keeps what matters.
 
+mod heap;
+mod results;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burnmark_analysis::diff::{Diff, DiffOptions, align_roots};
 use burnmark_analysis::matching::Identity;
 use burnmark_analysis::{RankBy, Rules};
-use burnmark_heap::GrowthOptions;
-use burnmark_journal::budget::Budget;
+use burnmark_journal::budget::FunctionLimit;
+use burnmark_journal::gate;
 use burnmark_journal::log::{
     self, Content, Evidence, Finding, GatherOptions, InputFile, Known, NewAttachment, Opportunity, texts,
 };
-use burnmark_journal::{Metric, metrics};
+use burnmark_journal::metrics::Source;
 use burnmark_model::Profile;
 use burnmark_report::DiffFlameOptions;
 
-use crate::args::{By, EvidenceArgs, Figures, FilterArgs};
-use crate::commands::diff;
-use crate::commands::flame;
+use crate::args::{By, EvidenceArgs, FilterArgs};
+use crate::commands::diff::{self, Run};
+use crate::commands::{self, flame, top};
 use crate::save::SaveOptions;
-use crate::{inputs, open, output, snapshots};
-
-/// Suspects of heap snapshots that are kept.
-const SUSPECTS: usize = 10;
+use crate::{inputs, open, output};
 
 /// Patterns of a flame graph that are kept.
 const PATTERNS: usize = 5;
@@ -54,6 +54,8 @@ pub(crate) struct Gathered {
     pub(crate) function: Option<String>,
     /// What kind of work it does.
     pub(crate) category: Option<String>,
+    /// What a budget is held against.
+    held: gate::Evidence,
 }
 
 impl Gathered {
@@ -64,10 +66,7 @@ impl Gathered {
             true => Some(log::hash_file(path).with_context(|| format!("cannot read {}", path.display()))?.0),
             false => None,
         };
-        let name = match output::is_stdout(path) {
-            true => "standard input".to_owned(),
-            false => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-        };
+        let name = file_name(path);
         self.key
             .push((role.to_owned(), sha256.clone().unwrap_or_else(|| format!("at {}", crate::evidence::unix_ms()))));
         self.inputs.push(InputFile { role: role.to_owned(), name: texts::kept(&name, false), sha256 });
@@ -76,6 +75,22 @@ impl Gathered {
 
     fn option(&mut self, name: &str, value: impl Into<String>) {
         self.key.push((name.to_owned(), value.into()));
+    }
+
+    /// Notes what a reader must know, once.
+    fn note(&mut self, note: &str) {
+        let note = texts::kept(note, false);
+        if !self.evidence.notes.contains(&note) {
+            self.evidence.notes.push(note);
+        }
+    }
+}
+
+/// A file's name, without its folder.
+fn file_name(path: &Path) -> String {
+    match output::is_stdout(path) {
+        true => "standard input".to_owned(),
+        false => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
     }
 }
 
@@ -95,94 +110,34 @@ pub(crate) fn gather(args: &EvidenceArgs, bottleneck: &str, keep: Keep) -> anyho
              (--metric) or heap snapshots (--heap)"
         );
     }
-    for figures in &args.metric {
-        gathered.evidence.metrics.extend(figure(figures, Known::Measured));
-        gathered.option("metric", &figures.text);
+    let budget = args.budget.as_deref().map(commands::gate::budget).transpose()?;
+    let own_rules = args.rules.as_deref().map(top::rules_of).transpose()?;
+    for (role, path) in [("budget", &args.budget), ("rules", &args.rules)] {
+        path.iter().try_for_each(|path| gathered.input(role, path))?;
     }
-    results(args, &mut gathered)?;
+    results::typed(&args.metric, Known::Measured, &mut gathered)?;
+    results::files(args, &mut gathered)?;
     if !args.before.is_empty() {
-        profiles(args, bottleneck, keep, &mut gathered)?;
+        let with = With {
+            keep,
+            limits: budget.as_ref().map_or(&[], |budget| &budget.functions.matching),
+            rules: own_rules.as_ref().unwrap_or_else(|| Rules::shipped()),
+        };
+        profiles(args, bottleneck, &with, &mut gathered)?;
     }
-    in_row(&mut gathered.evidence.metrics, args.row.as_deref(), bottleneck)?;
+    results::in_row(&mut gathered.evidence.metrics, args.row.as_deref(), bottleneck)?;
     if let Some(row) = &args.row {
         gathered.option("row", row);
     }
-    for figures in &args.projected {
-        gathered.evidence.metrics.extend(figure(figures, Known::Projected));
-        gathered.option("projected", &figures.text);
-    }
-    if !args.heap.is_empty() {
-        heap(args, &mut gathered)?;
-    }
-    if let Some(path) = &args.budget {
-        targets(path, &mut gathered)?;
+    results::typed(&args.projected, Known::Projected, &mut gathered)?;
+    heap::read(args, &mut gathered)?;
+    if let Some(budget) = &budget {
+        results::targets(budget, &mut gathered);
     }
     gathered.category = gathered.category.or_else(|| args.category.clone());
     said(args, &mut gathered);
     log::conclude(&mut gathered.evidence);
     Ok(gathered)
-}
-
-/// A figure from the command line.
-fn figure(figures: &Figures, known: Known) -> Vec<log::MetricChange> {
-    let one = |value: f64| vec![Metric::new(figures.name.clone(), &figures.unit, figures.direction, value)];
-    let [before, after] = figures.values.map(|value| vec![one(value)]);
-    let changes = log::metrics(&before, &after).into_iter();
-    changes.map(|change| log::MetricChange { evidence: known, n: [0, 0], ..change }).collect()
-}
-
-/// Results of load tests and benchmarks, of one run or several a side.
-fn results(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
-    let mut sides = [Vec::new(), Vec::new()];
-    for side in 0..2 {
-        inputs::are_different(&args.metrics.iter().filter_map(|pair| pair.get(side).cloned()).collect::<Vec<_>>())?;
-    }
-    for pair in &args.metrics {
-        for ((path, side), name) in pair.iter().zip(&mut sides).zip(["before", "after"]) {
-            gathered.input(&format!("metrics {name}"), path)?;
-            let cannot = || format!("cannot read {}", path.display());
-            let file = std::fs::File::open(path).with_context(cannot)?;
-            let measured = metrics::read(std::io::BufReader::new(file)).with_context(cannot)?;
-            output::print_warnings(&path.display().to_string(), &measured.warnings);
-            for note in measured.notes {
-                let note = texts::kept(&format!("{}: {note}", measured.source.name()), false);
-                if !gathered.evidence.notes.contains(&note) {
-                    gathered.evidence.notes.push(note);
-                }
-            }
-            side.push(measured.metrics);
-        }
-    }
-    let [before, after] = sides;
-    gathered.evidence.metrics.extend(log::metrics(&before, &after));
-    Ok(())
-}
-
-/// Puts the figure first that stands in the log's row: the one that is asked for, that the words name, a 95th percentile
-/// of latency, or what is first already.
-fn in_row(metrics: &mut [log::MetricChange], wanted: Option<&str>, bottleneck: &str) -> anyhow::Result<()> {
-    let position = |test: &dyn Fn(&str) -> bool| metrics.iter().position(|metric| test(&metric.name));
-    let found = match wanted {
-        Some(wanted) => Some(position(&|name| name == wanted).with_context(|| {
-            let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
-            format!("--row {wanted}: there is no such metric; there are: {}", names.join(", "))
-        })?),
-        None => position(&|name| bottleneck.contains(name))
-            .or_else(|| position(&|name| name.starts_with("p95") && name.contains("latency"))),
-    };
-    if let Some(found) = found {
-        metrics[..=found].rotate_right(1);
-    }
-    Ok(())
-}
-
-/// Figures beside their limits.
-fn targets(path: &Path, gathered: &mut Gathered) -> anyhow::Result<()> {
-    gathered.input("budget", path)?;
-    let cannot = || format!("cannot read {}", path.display());
-    let budget = Budget::parse(&inputs::text_file(path).with_context(cannot)?).with_context(cannot)?;
-    gathered.evidence.targets = log::targets(&budget, &gathered.evidence);
-    Ok(())
 }
 
 /// What people say.
@@ -210,8 +165,16 @@ fn said(args: &EvidenceArgs, gathered: &mut Gathered) {
     }
 }
 
+/// What to do with profiles beside comparing them.
+struct With<'a> {
+    keep: Keep,
+    /// Limits of a budget.
+    limits: &'a [FunctionLimit],
+    rules: &'a Rules,
+}
+
 /// Compares the profiles.
-fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Gathered) -> anyhow::Result<()> {
+fn profiles(args: &EvidenceArgs, bottleneck: &str, with: &With<'_>, gathered: &mut Gathered) -> anyhow::Result<()> {
     let sides = [diff::paths("--before", &args.before)?, diff::paths("--after", &args.after)?];
     if sides.iter().flatten().filter(|path| output::is_stdout(path)).count() > 1 {
         bail!("standard input can be one of the profiles only");
@@ -229,12 +192,18 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Ga
     let keep_args = args.read.recorded.keep_args;
     let mut attachments = Vec::new();
     let mut patterns = Vec::new();
-    let mut look = |first: &[Profile; 2], values: [usize; 2]| -> anyhow::Result<()> {
-        patterns = left_to_find(&first[1], values[1], keep_args);
-        for ((profile, value), side) in first.iter().zip(values).zip(["before", "after"]) {
-            if keep.flame {
-                attachments.push(flame_graph(profile, value, side, &args.filter, keep_args)?);
-            }
+    let mut shares = [0, 1].map(|_| vec![Vec::new(); with.limits.len()]);
+    let mut look = |run: Run<'_>| -> anyhow::Result<()> {
+        if run.is_first && run.side == 1 {
+            patterns = left_to_find(run.profile, run.value, with.rules, keep_args);
+        }
+        if run.is_first && with.keep.flame {
+            let side = ["before", "after"][run.side];
+            attachments.push(flame_graph(run.profile, run.value, side, &args.filter, keep_args)?);
+        }
+        for (limit, shares) in with.limits.iter().zip(&mut shares[run.side]) {
+            let file = file_name(run.path);
+            shares.push(commands::gate::function(run.profile, run.value, &limit.name, limit.by, &file)?);
         }
         Ok(())
     };
@@ -253,17 +222,22 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Ga
     let [before, after] = &reduced;
     let mut diff = burnmark_analysis::diff::diff(before, after, &options)?;
     diff.warnings.extend(aligned);
-    if keep.flame {
+    if with.keep.flame {
         attachments.push(difference(&diff, keep_args)?);
     }
-    if keep.profiles {
+    if with.keep.profiles {
         attach_profiles(&sides, args, &mut attachments)?;
     }
     gathered.attachments.extend(attachments);
+    [gathered.held.functions_before, gathered.held.functions] = shares;
+    for (side, runs) in args.per_op.map(|counts| log::of_runs(&diff, counts)).into_iter().flatten().enumerate() {
+        runs.into_iter().for_each(|metrics| gathered.hold(side, Source::Profiles, metrics));
+    }
     chosen(args, gathered);
-    let headline = log::headline_of(&diff, bottleneck);
-    gathered.function = headline.map(|row| texts::kept(&row.identity.name, keep_args));
-    gathered.category = args.category.clone().or_else(|| headline.and_then(|row| label(&row.identity).0));
+    let label = |function: &Identity| label(with.rules, function);
+    gathered.function = log::headline_of(&diff, bottleneck).map(|row| texts::kept(&row.identity.name, keep_args));
+    let subject = log::subject_of(&diff, bottleneck);
+    gathered.category = args.category.clone().or_else(|| subject.and_then(|row| label(&row.identity).0));
     let options = GatherOptions { bottleneck, keep_args, operations: args.per_op, label: &label };
     let mut found = log::profiles(&diff, &options);
     found.unexpected.extend(patterns);
@@ -275,9 +249,9 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, keep: Keep, gathered: &mut Ga
 }
 
 /// Patterns in the profile after the change that are worth a look, with their evidence; the largest first.
-fn left_to_find(after: &Profile, value: usize, keep_args: bool) -> Vec<Finding> {
+fn left_to_find(after: &Profile, value: usize, rules: &Rules, keep_args: bool) -> Vec<Finding> {
     // A profile that has negative values, of a difference, has no shares and so no such findings.
-    let found = burnmark_analysis::findings(after, value, Rules::shipped()).unwrap_or_default();
+    let found = burnmark_analysis::findings(after, value, rules).unwrap_or_default();
     let finding = |finding: burnmark_analysis::Finding| Finding {
         finding: match &finding.function {
             Some(function) => format!("after the change, {}: {}", finding.title, texts::kept(function, keep_args)),
@@ -288,9 +262,9 @@ fn left_to_find(after: &Profile, value: usize, keep_args: bool) -> Vec<Finding> 
     found.into_iter().take(PATTERNS).map(finding).collect()
 }
 
-/// What kind of work a function does, by the shipped rules.
-fn label(function: &Identity) -> log::Label {
-    let category = Rules::shipped().of(&function.name, function.module.as_deref(), function.file.as_deref());
+/// What kind of work a function does.
+fn label(rules: &Rules, function: &Identity) -> log::Label {
+    let category = rules.of(&function.name, function.module.as_deref(), function.file.as_deref());
     category.map(|category| (category.name.clone(), category.action.clone())).unzip()
 }
 
@@ -381,42 +355,6 @@ fn attach_profiles(sides: &[Vec<PathBuf>; 2], args: &EvidenceArgs, to: &mut Vec<
             });
         }
     }
-    Ok(())
-}
-
-/// Sizes of snapshots and what is retained.
-fn heap(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
-    let Some((last_path, earlier_paths)) = args.heap.split_last() else { return Ok(()) };
-    if let Some(iterations) = &args.iterations {
-        if iterations.len() != args.heap.len() {
-            bail!("--iterations needs a number for each of the {} snapshots", args.heap.len());
-        }
-        gathered.option("iterations", format!("{iterations:?}"));
-    }
-    inputs::are_different(&args.heap)?;
-    for path in &args.heap {
-        gathered.input("heap", path)?;
-    }
-    let last = snapshots::open(last_path, args.read.max_decompressed, None)?;
-    let size = |path: &Path, bytes: u64| {
-        let written = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
-        let written =
-            written.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).map(|time| time.as_secs());
-        (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), written, bytes)
-    };
-    let (mut sizes, mut earlier) = (Vec::new(), Vec::new());
-    for path in earlier_paths {
-        let snapshot = snapshots::open(path, args.read.max_decompressed, Some(last.shapes()))?;
-        sizes.push(size(path, snapshot.total_size()));
-        earlier.push(burnmark_heap::census(&snapshot));
-    }
-    sizes.push(size(last_path, last.total_size()));
-    let options = GrowthOptions { iterations: args.iterations.clone(), limit: SUSPECTS };
-    if !burnmark_heap::in_order(&earlier, &last) {
-        output::say(&format!("warning: {}", snapshots::OUT_OF_ORDER));
-    }
-    let growth = (!earlier.is_empty()).then(|| burnmark_heap::growth(&earlier, &last, &options));
-    gathered.evidence.heap = Some(log::retained(&sizes, growth.as_ref()));
     Ok(())
 }
 

@@ -41,6 +41,24 @@ pub(crate) fn is_snapshot(path: &Path) -> anyhow::Result<bool> {
     Ok(text.take(BEGINS.len()).eq(BEGINS.iter().copied()))
 }
 
+/// How often the program had done its work at each snapshot: a number for each, each larger than the one before.
+pub(crate) fn check_iterations(iterations: &[u64], snapshots: usize) -> anyhow::Result<()> {
+    if snapshots < 2 {
+        bail!("--iterations needs two snapshots and more: name the earlier ones, too");
+    }
+    if iterations.len() != snapshots {
+        bail!("--iterations needs a number for each of the {snapshots} snapshots, and has {}", iterations.len());
+    }
+    if let Some(pair) = iterations.windows(2).find(|pair| pair[0] >= pair[1]) {
+        bail!(
+            "--iterations: {} comes before {}: give what was done since the start at each snapshot, such as 0,100,200",
+            pair[0],
+            pair[1]
+        );
+    }
+    Ok(())
+}
+
 /// Reads a snapshot, and prints its warnings. `shapes`: those of the snapshot it is to be compared with.
 pub(crate) fn open(path: &Path, max_decompressed: u64, shapes: Option<Shapes>) -> anyhow::Result<Snapshot> {
     let name = if output::is_stdout(path) { "standard input".to_owned() } else { path.display().to_string() };

@@ -4,6 +4,7 @@ mod bad_input;
 mod categories;
 mod diff;
 mod ends;
+mod evidence;
 mod flow;
 mod formats;
 mod gate;

@@ -124,9 +124,13 @@ pub(crate) struct EvidenceArgs {
     #[arg(long, value_name = "NAME=BEFORE,AFTER", value_parser = figures)]
     pub(crate) projected: Vec<Figures>,
 
-    /// The budget (as for gates) whose figures are shown as targets
+    /// The budget (as for `gate`) that the figures and profiles are held against; both sides as `gate --baseline` has them
     #[arg(long, value_name = "FILE")]
     pub(crate) budget: Option<PathBuf>,
+
+    /// More rules for categories and actions, tried before those that come with burnmark (as for `top`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
 
     /// Heap snapshots of one process, the earliest first
     #[arg(long, value_name = "SNAPSHOTS", num_args = 1..)]

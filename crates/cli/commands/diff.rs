@@ -34,7 +34,7 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let read = |path: &Path| -> anyhow::Result<Profile> {
         open::filtered(open::open(path, &args.read)?.profile, &args.filter, &args.read.pid, None)
     };
-    let reduced = read_sides(&sides, &read, &args.filter, &mut |_, _| Ok(()))?;
+    let reduced = read_sides(&sides, &read, &args.filter, &mut |_| Ok(()))?;
     let names = sides.each_ref().map(|paths| name(paths));
     let next = next_command(&reduced);
     let operations = operations(&reduced, args.how.per_op);
@@ -95,10 +95,21 @@ pub(crate) fn show(mut compared: Compared, how: &DiffHow) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Sees the first profile of each side, with the value of it that is compared.
-pub(crate) type Look<'a> = dyn FnMut(&[Profile; 2], [usize; 2]) -> anyhow::Result<()> + 'a;
+/// One run, as it was read.
+pub(crate) struct Run<'a> {
+    /// 0 before, 1 after.
+    pub(crate) side: usize,
+    pub(crate) path: &'a Path,
+    pub(crate) is_first: bool,
+    pub(crate) profile: &'a Profile,
+    /// The value of it that is compared.
+    pub(crate) value: usize,
+}
 
-/// Reads and reduces all runs, the first two at the same time; `look` sees those, with the values that are compared.
+/// Sees every run.
+pub(crate) type Look<'a> = dyn FnMut(Run<'_>) -> anyhow::Result<()> + 'a;
+
+/// Reads and reduces all runs, the first two at the same time; `look` sees each.
 pub(crate) fn read_sides(
     sides: &[Vec<PathBuf>; 2],
     read: &(impl Fn(&Path) -> anyhow::Result<Profile> + Sync),
@@ -116,7 +127,9 @@ pub(crate) fn read_sides(
         rayon::join(|| reduce(&first[0], values[0], merge_by), || reduce(&first[1], values[1], merge_by));
     let mut reduced = [vec![before?], vec![after?]];
     let types = [0, 1].map(|side| first[side].value_types[values[side]].clone());
-    look(&first, values)?;
+    for (side, profile) in first.iter().enumerate() {
+        look(Run { side, path: &sides[side][0], is_first: true, profile, value: values[side] })?;
+    }
     drop(first);
     for side in 0..2 {
         for path in &sides[side][1..] {
@@ -125,6 +138,7 @@ pub(crate) fn read_sides(
             let value = profile.find_value(&wanted).with_context(|| {
                 format!("{} has no {wanted}, which the first profile of its side has", path.display())
             })?;
+            look(Run { side, path, is_first: false, profile: &profile, value })?;
             reduced[side].push(reduce(&profile, value, merge_by)?);
         }
     }

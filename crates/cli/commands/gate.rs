@@ -57,7 +57,8 @@ pub(crate) fn run(args: &GateArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(gate.exit_code(args.strict)))
 }
 
-fn budget(path: &Path) -> anyhow::Result<Budget> {
+/// Reads a budget.
+pub(crate) fn budget(path: &Path) -> anyhow::Result<Budget> {
     let missing = || match path == Path::new(DEFAULT_BUDGET) && !path.exists() {
         true => {
             format!("there is no {DEFAULT_BUDGET} here: name a budget by --budget (`burnmark gate --help` shows one)")
@@ -104,7 +105,14 @@ fn profile(path: &Path, budget: &Budget, args: &GateArgs, side: &mut Side) -> an
     Ok(())
 }
 
-fn function(profile: &Profile, value: usize, name: &str, by: ShareOf, file: &str) -> anyhow::Result<FunctionShare> {
+/// The share of the functions that a name stands for.
+pub(crate) fn function(
+    profile: &Profile,
+    value: usize,
+    name: &str,
+    by: ShareOf,
+    file: &str,
+) -> anyhow::Result<FunctionShare> {
     let by = match by {
         ShareOf::Total => RankBy::Total,
         ShareOf::SelfValue => RankBy::SelfValue,

@@ -14,10 +14,8 @@ use crate::{inputs, output, snapshots};
 /// Reads snapshots and prints what they tell.
 pub(crate) fn run(args: &HeapArgs) -> anyhow::Result<ExitCode> {
     let Some((last_path, earlier_paths)) = args.snapshots.split_last() else { bail!("name a snapshot") };
-    if let Some(iterations) = &args.iterations
-        && iterations.len() != args.snapshots.len()
-    {
-        bail!("--iterations needs a number for each of the {} snapshots", args.snapshots.len());
+    if let Some(iterations) = &args.iterations {
+        snapshots::check_iterations(iterations, args.snapshots.len())?;
     }
     inputs::are_different(&args.snapshots)?;
     // The last is read first: what is alive now decides how plain objects are grouped.

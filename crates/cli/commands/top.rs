@@ -1,6 +1,7 @@
 //! `burnmark top`.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -45,11 +46,14 @@ pub(crate) fn print(profile: &Profile, table: &TableArgs, filter: &FilterArgs) -
 
 /// The rules of `--rules`, before the shipped ones.
 pub(crate) fn rules(args: &MeaningArgs) -> anyhow::Result<Option<Rules>> {
-    let Some(path) = &args.rules else { return Ok(None) };
+    args.rules.as_deref().map(rules_of).transpose()
+}
+
+/// The rules of a file, before the shipped ones.
+pub(crate) fn rules_of(path: &Path) -> anyhow::Result<Rules> {
     let cannot = || format!("cannot read {}", path.display());
     let text = String::from_utf8(inputs::text_file(path).with_context(cannot)?).with_context(cannot)?;
-    let rules = Rules::with_user(&text).with_context(|| format!("cannot use the rules in {}", path.display()))?;
-    Ok(Some(rules))
+    Rules::with_user(&text).with_context(|| format!("cannot use the rules in {}", path.display()))
 }
 
 /// What was asked for beside the table.

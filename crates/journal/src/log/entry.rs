@@ -293,7 +293,7 @@ pub struct FunctionChange {
 }
 
 /// Whether a budget is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Kept.
@@ -305,6 +305,7 @@ pub enum Status {
     /// It can't be told.
     Inconclusive,
     /// There is no figure.
+    #[default]
     Missing,
 }
 
@@ -321,10 +322,10 @@ impl Status {
     }
 }
 
-/// A budget.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A limit of a budget.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Target {
-    /// The metric's name.
+    /// The metric's name; of a function, which share of it.
     pub metric: String,
     /// Its unit.
     pub unit: String,
@@ -334,10 +335,25 @@ pub struct Target {
     /// After.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<f64>,
+    /// 95 % interval: of the value, or where the change is limited of [`Self::change_pct`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<[f64; 2]>,
+    /// How much worse than before, in percent, where that is limited; negative is better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_pct: Option<f64>,
     /// The limit in words: `≤ 200 ms`.
     pub target: String,
     /// Whether it is kept.
     pub status: Status,
+    /// How far beyond the limit, or how much worse, by the budget's steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
+    /// In words, where the numbers don't say all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Runs that the value is the mean of; 0 where there is none.
+    #[serde(default)]
+    pub runs: u64,
 }
 
 /// What was not looked for.

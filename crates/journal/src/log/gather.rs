@@ -6,6 +6,7 @@ use burnmark_analysis::diff::{Diff, DiffRow, Facts};
 use burnmark_analysis::matching::Identity;
 use burnmark_analysis::stats::ranks::{LEAST_RUNS, mann_whitney};
 use burnmark_heap::Growth;
+use burnmark_model::ValueType;
 
 use super::entry::{
     Consumer, Env, Evidence, Finding, FunctionChange, HeapEvidence, HeapSize, Known, MetricChange, Opportunity,
@@ -172,6 +173,16 @@ pub fn headline_of<'d>(diff: &'d Diff, bottleneck: &str) -> Option<&'d DiffRow> 
     named_in(diff, bottleneck).or_else(|| heaviest(diff.rows.iter()))
 }
 
+/// The function whose kind of work is the entry's: one that the words name; else the one whose self value surely fell most,
+/// as that is what was changed; else the heaviest before.
+pub fn subject_of<'d>(diff: &'d Diff, bottleneck: &str) -> Option<&'d DiffRow> {
+    let improved = diff.rows.iter().filter(|row| Verdict::from(row.verdict) == Verdict::Improved);
+    let whole = diff.whole.as_ref().and_then(|whole| Some([whole.before.cost?, whole.after.cost?])).unwrap_or([1.0; 2]);
+    let fall = |row: &DiffRow| row.before.self_share * whole[0] - row.after.self_share * whole[1];
+    let fell_most = || improved.filter(|row| fall(row) > 0.0).max_by(|a, b| fall(a).total_cmp(&fall(b)));
+    named_in(diff, bottleneck).or_else(fell_most).or_else(|| heaviest(diff.rows.iter()))
+}
+
 /// Whether the text has the name, not as a part of a longer one.
 fn has_word(text: &str, name: &str) -> bool {
     let part_of_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
@@ -255,14 +266,18 @@ fn functions(diff: &Diff, options: &GatherOptions<'_>) -> Vec<FunctionChange> {
     changed.chain(others).map(kept_row).collect()
 }
 
+/// The name of the cost of an operation, its unit, and what brings the value into it.
+fn cost_name(value: &ValueType) -> (String, &str, f64) {
+    match value.unit.as_str() {
+        "nanoseconds" => (format!("{}_ms_per_op", value.name), "ms", 1e-6),
+        unit => (format!("{}_per_op", value.name), unit, 1.0),
+    }
+}
+
 /// The cost of an operation, if operations were counted.
 fn cost(diff: &Diff) -> Option<MetricChange> {
     let row = diff.whole.as_ref()?;
-    let value = &diff.facts[1].first()?.value_type;
-    let (name, unit, scale) = match value.unit.as_str() {
-        "nanoseconds" => (format!("{}_ms_per_op", value.name), "ms", 1e-6),
-        unit => (format!("{}_per_op", value.name), unit, 1.0),
-    };
+    let (name, unit, scale) = cost_name(&diff.facts[1].first()?.value_type);
     let (before, after) = (row.before.cost?, row.after.cost?);
     Some(MetricChange { name, unit: unit.to_owned(), ..changed(diff, row, [before, after], scale) })
 }
@@ -270,12 +285,27 @@ fn cost(diff: &Diff) -> Option<MetricChange> {
 /// The time that an operation took, by how long the runs were recorded for.
 fn wall(diff: &Diff, operations: [f64; 2]) -> Option<MetricChange> {
     let side = |side: usize| {
-        let ms = |facts: &Facts| Some(facts.duration_ns? as f64 / 1e6 / operations[side]);
-        diff.facts[side].iter().map(ms).collect::<Option<Vec<f64>>>()
+        diff.facts[side].iter().map(|facts| wall_ms(facts, operations[side])).collect::<Option<Vec<f64>>>()
     };
     let runs = [side(0)?, side(1)?];
-    let is_known = runs.iter().all(|runs| !runs.is_empty() && runs.iter().all(|ms| ms.is_finite() && *ms > 0.0));
-    is_known.then(|| metric("wall_ms_per_op", "ms", Direction::Lower, &runs))
+    runs.iter().all(|runs| !runs.is_empty()).then(|| metric(WALL, "ms", Direction::Lower, &runs))
+}
+
+const WALL: &str = "wall_ms_per_op";
+
+fn wall_ms(facts: &Facts, operations: f64) -> Option<f64> {
+    Some(facts.duration_ns? as f64 / 1e6 / operations).filter(|ms| ms.is_finite() && *ms > 0.0)
+}
+
+/// What every run before and after cost and took per operation: what budgets are held against.
+pub fn of_runs(diff: &Diff, operations: [f64; 2]) -> [Vec<Vec<Metric>>; 2] {
+    let run = |facts: &Facts, operations: f64| {
+        let (name, unit, scale) = cost_name(&facts.value_type);
+        let figure = |name: &str, unit, value| Metric::new(name, unit, Direction::Lower, value);
+        let wall = wall_ms(facts, operations).map(|ms| figure(WALL, "ms", ms));
+        wall.into_iter().chain([figure(&name, unit, facts.total * scale / operations)]).collect()
+    };
+    [0, 1].map(|side| diff.facts[side].iter().map(|facts| run(facts, operations[side])).collect())
 }
 
 /// The part of the time that a function takes.

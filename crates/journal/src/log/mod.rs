@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod alike;
 mod attach;
 mod entry;
 mod error;
@@ -37,6 +38,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use alike::differences;
 pub use attach::{Content, NewAttachment, hash_file, resolve};
 pub use entry::{
     Attachment, Consumer, Entry, Env, Evidence, Finding, FunctionChange, GitFacts, HeapEvidence, HeapSize, InputFile,
@@ -44,9 +46,10 @@ pub use entry::{
     Verdict,
 };
 pub use error::Error;
-pub use gather::{GatherOptions, Label, conclude, headline_of, metrics, profiles, retained};
+pub use gather::{GatherOptions, Label, conclude, headline_of, metrics, of_runs, profiles, retained, subject_of};
 pub use store::{Added, Draft, Read, Row, Stored, add, find, is_log, read, rows};
 pub use targets::targets;
+pub use texts::time_in_name;
 pub use ulid::Ulid;
 pub use verify::{Problem, Verified, repair, verify};
 

@@ -1,78 +1,86 @@
-//! Budgets beside what was measured, for the table of targets. Whether a build passes is a gate's business.
+//! What a gate says of an entry's figures, as rows of the table of targets.
 
-use super::entry::{Evidence, Status, Target};
-use crate::budget::{Budget, MetricLimit};
-use crate::metrics::{Lookup, find};
-use crate::{Direction, Metric};
+use super::entry::{Status, Target};
+use crate::budget::{Budget, ShareOf};
+use crate::gate::{self, Check, Gate, LimitKind};
 
-/// The budget's figures before and after, each with its limit. What was not measured is missing.
-pub fn targets(budget: &Budget, evidence: &Evidence) -> Vec<Target> {
-    let side = |side: usize| -> Vec<Metric> {
-        let values = evidence.metrics.iter().filter_map(|metric| {
-            let value = [metric.before, metric.after][side]?;
-            Some(Metric::new(metric.name.clone(), &metric.unit, metric.direction, value))
-        });
-        values.collect()
-    };
-    let (before, after) = (side(0), side(1));
-    let found = |metrics: &[Metric], name: &str| match find(metrics, name) {
-        Lookup::Found(metric) => Some(*metric),
-        Lookup::Ambiguous(_) | Lookup::Missing(_) => None,
-    };
-    let target = |(name, limit): &(String, MetricLimit)| {
-        let (baseline, current) = (found(&before, name), found(&after, name));
-        let unit = current.as_ref().or(baseline.as_ref()).map(|metric| metric.unit.clone()).unwrap_or_default();
+impl From<gate::Status> for Status {
+    fn from(status: gate::Status) -> Self {
+        match status {
+            gate::Status::Pass => Self::Pass,
+            gate::Status::Warn => Self::Warn,
+            gate::Status::Inconclusive => Self::Inconclusive,
+            gate::Status::Missing => Self::Missing,
+            gate::Status::Fail => Self::Fail,
+        }
+    }
+}
+
+/// The limits of a budget, each with what was held against it. What nobody limits is left out, unless it got worse.
+pub fn targets(budget: &Budget, gate: &Gate) -> Vec<Target> {
+    let is_told = |check: &&Check| check.kind != LimitKind::Regression || check.status != gate::Status::Pass;
+    let target = |check: &Check| {
+        let of_same = gate.checks.iter().filter(|other| other.what == check.what);
         Target {
-            metric: name.clone(),
-            target: words(limit, &unit),
-            unit,
-            baseline: baseline.as_ref().map(|metric| metric.value),
-            current: current.as_ref().map(|metric| metric.value),
-            status: status(limit, baseline.as_ref(), current.as_ref()),
+            metric: name(check, budget),
+            unit: check.unit.clone(),
+            baseline: check.baseline.or_else(|| of_same.filter_map(|other| other.baseline).next()),
+            current: check.value,
+            ci: check.ci,
+            change_pct: check.change_pct,
+            target: words(check),
+            status: check.status.into(),
+            severity: check.severity.map(str::to_owned),
+            why: check.why.clone(),
+            runs: check.runs as u64,
         }
     };
-    budget.metrics.iter().map(target).collect()
+    gate.checks.iter().filter(is_told).map(target).collect()
+}
+
+/// Functions are limited by their share: with what they call, or by themselves.
+fn name(check: &Check, budget: &Budget) -> String {
+    let is_figure = budget.metrics.iter().any(|(name, _)| *name == check.what) && check.kind != LimitKind::MaxShare;
+    let function = budget.functions.matching.iter().find(|function| function.name == check.what && !is_figure);
+    match function.map(|function| function.by) {
+        Some(ShareOf::Total) => format!("total share of {}", check.what),
+        Some(ShareOf::SelfValue) => format!("self share of {}", check.what),
+        None => check.what.clone(),
+    }
 }
 
 /// The limit in words.
-fn words(limit: &MetricLimit, unit: &str) -> String {
-    let part =
-        |sign: &str, value: Option<f64>| value.map(|value| format!("{sign} {value} {unit}").trim_end().to_owned());
-    let worse = limit.max_regression_pct.map(|percent| format!("at most {percent} % worse"));
-    let limits = [part("≤", limit.max), part("≥", limit.min), worse];
-    let mut parts: Vec<String> = limits.into_iter().flatten().collect();
-    if parts.is_empty() {
-        parts.extend(part("warn at", limit.warn));
-    }
-    parts.join(", ")
-}
-
-fn status(limit: &MetricLimit, baseline: Option<&Metric>, current: Option<&Metric>) -> Status {
-    let Some(current) = current else { return Status::Missing };
-    let value = current.value;
-    if limit.max.is_some_and(|max| value > max) || limit.min.is_some_and(|min| value < min) {
-        return Status::Fail;
-    }
-    if let Some(allowed) = limit.max_regression_pct {
-        let change = baseline.and_then(|baseline| current.direction.improvement_percent(baseline.value, value));
-        match change {
-            None => return Status::Missing,
-            Some(better) if -better > allowed => return Status::Fail,
-            Some(_) => {}
-        }
-    }
-    let from_below = limit.max.is_none() && (limit.min.is_some() || current.direction == Direction::Higher);
-    match limit.warn {
-        Some(warn) if from_below && value < warn => Status::Warn,
-        Some(warn) if !from_below && value > warn => Status::Warn,
-        _ => Status::Pass,
+fn words(check: &Check) -> String {
+    let limit = |sign: &str| match check.limit {
+        Some(limit) => format!("{sign} {limit} {}", check.unit).trim_end().to_owned(),
+        None => String::new(),
+    };
+    match (check.kind, check.limit) {
+        (LimitKind::Min, _) => limit("≥"),
+        (LimitKind::MaxRegression, Some(limit)) => format!("at most {limit} % worse"),
+        (LimitKind::MaxRegression | LimitKind::Regression, _) => "not worse".to_owned(),
+        (LimitKind::MaxShare, Some(limit)) => format!("≤ {limit} %"),
+        (LimitKind::Max | LimitKind::MaxShare, _) => limit("≤"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::gather::metrics;
     use super::*;
+    use crate::gate::{Evidence, FunctionShare};
+    use crate::metrics::{Measured, Source};
+    use crate::{Direction, Metric};
+
+    fn run(metrics: Vec<Metric>) -> (String, Measured) {
+        let none = Measured {
+            source: Source::Burnmark,
+            metrics,
+            thresholds: Vec::new(),
+            notes: Vec::new(),
+            warnings: Vec::new(),
+        };
+        ("run".to_owned(), none)
+    }
 
     #[test]
     fn every_limit_has_its_status() {
@@ -81,22 +89,36 @@ mod tests {
                 "p95_latency_ms": {"max": 200, "warn": 150},
                 "p95_latency_s": {"max": 0.1},
                 "p50_latency_ms": {"max_regression_pct": 10},
-                "p99_latency_ms": {"max_regression_pct": 10},
+                "p99_latency_ms": {"max": 12, "max_regression_pct": 10},
                 "throughput_rps": {"min": 100, "warn": 120},
                 "memory_mb": {"max": 512}
-            }}"#,
+            }, "functions": {"match": [{"name": "f", "max_share_pct": 15, "by": "self"}]}}"#,
         )
         .expect("a budget");
-        let run = |values: [f64; 3]| {
+        let metrics = |values: [f64; 3]| {
             let names = ["p95_latency_ms", "p50_latency_ms", "p99_latency_ms"];
             let lower = names.iter().zip(values).map(|(name, value)| Metric::new(*name, "ms", Direction::Lower, value));
-            lower.chain([Metric::new("throughput_rps", "rps", Direction::Higher, values[0])]).collect::<Vec<_>>()
+            let mut metrics: Vec<Metric> = lower.collect();
+            metrics[2].ci = Some([values[2] - 2.0, values[2] + 2.0]);
+            metrics.push(Metric::new("throughput_rps", "rps", Direction::Higher, values[0]));
+            metrics
+        };
+        let share = |share: f64| FunctionShare {
+            file: "x.folded".to_owned(),
+            share,
+            interval: [share - 0.01, share + 0.01],
+            timed: true,
+            effective: 1_000.0,
+            functions: vec!["f".to_owned()],
         };
         let evidence = Evidence {
-            metrics: metrics(&[run([500.0, 10.0, 10.0])], &[run([110.0, 12.0, 10.5])]),
-            ..Evidence::default()
+            results: vec![run(metrics([110.0, 12.0, 10.5]))],
+            baseline: vec![run(metrics([500.0, 10.0, 10.0]))],
+            functions: vec![vec![share(0.2)]],
+            functions_before: vec![vec![share(0.1)]],
+            has_baseline: true,
         };
-        let found = targets(&budget, &evidence);
+        let found = targets(&budget, &gate::gate(&budget, &evidence));
         let shown: Vec<(&str, &str, Status)> =
             found.iter().map(|target| (target.metric.as_str(), target.target.as_str(), target.status)).collect();
         assert_eq!(
@@ -105,12 +127,21 @@ mod tests {
                 ("p95_latency_ms", "≤ 200 ms", Status::Pass),
                 ("p95_latency_s", "≤ 0.1 s", Status::Fail),
                 ("p50_latency_ms", "at most 10 % worse", Status::Fail),
-                ("p99_latency_ms", "at most 10 % worse", Status::Pass),
+                // Within, but its interval reaches beyond.
+                ("p99_latency_ms", "≤ 12 ms", Status::Inconclusive),
+                ("p99_latency_ms", "at most 10 % worse", Status::Inconclusive),
                 ("throughput_rps", "≥ 100 rps", Status::Warn),
+                // Nobody limits how much worse it may be, but it is.
+                ("throughput_rps", "not worse", Status::Warn),
                 ("memory_mb", "≤ 512", Status::Missing),
+                ("self share of f", "≤ 15 %", Status::Fail),
             ]
         );
         assert_eq!((found[0].baseline, found[0].current), (Some(500.0), Some(110.0)));
-        assert_eq!((found[5].baseline, found[5].current), (None, None));
+        assert_eq!((found[3].ci, found[3].baseline), (Some([8.5, 12.5]), Some(10.0)));
+        assert_eq!(found[2].severity.as_deref(), Some("severe"));
+        assert_eq!((found[7].baseline, found[7].current), (None, None));
+        assert!(found[7].why.as_ref().is_some_and(|why| why.contains("not measured")), "{:?}", found[7]);
+        assert_eq!((found[8].baseline, found[8].current), (Some(10.0), Some(20.0)));
     }
 }

@@ -23,6 +23,33 @@ pub fn utc(unix_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3_600, of_day / 60 % 60, of_day % 60)
 }
 
+/// When a heap snapshot was taken, by its file's name: `Heap-20260101T120000.heapsnapshot` of Chrome DevTools,
+/// `Heap.20260101.120000.PID.TID.SEQ.heapsnapshot` of Node (its `DiagnosticFilename`). Local time, in seconds since 1970
+/// as if it were UTC: good for differences.
+pub fn time_in_name(name: &str) -> Option<u64> {
+    let rest = name.strip_prefix("Heap")?;
+    let rest = rest.strip_prefix(['-', '.'])?;
+    let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok())?;
+    let (date, time) = (rest.get(..8)?, rest.get(9..15)?);
+    let ends = !rest.get(15..)?.starts_with(|c: char| c.is_ascii_digit());
+    if !ends || !matches!(rest.as_bytes()[8], b'T' | b'.') {
+        return None;
+    }
+    let [year, month, day] = [&date[..4], &date[4..6], &date[6..]].map(number);
+    let [hour, minute, second] = [&time[..2], &time[2..4], &time[4..]].map(number);
+    let (year, month, day) = (year?, month?, day?);
+    let (hour, minute, second) = (hour?, minute?, second?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60
+    {
+        return None;
+    }
+    // Howard Hinnant, as above: days_from_civil.
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + of_year - 719_468;
+    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
 /// The text with home folders (`/home/`, `/Users/` with a name behind them, `/root`) cut to `~`: entries are committed and shared.
 pub fn tidy(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
@@ -132,6 +159,24 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(utc(seconds * 1_000 + 999), text);
+        }
+    }
+
+    #[test]
+    fn snapshots_say_when_they_were_taken() {
+        for (name, shown) in [
+            ("Heap-20260101T120000.heapsnapshot", Some("2026-01-01T12:00:00Z")),
+            ("Heap.20240229.235959.4711.0.001.heapsnapshot.zst", Some("2024-02-29T23:59:59Z")),
+            ("Heap.20000301.000000.1.0.001.heapsnapshot", Some("2000-03-01T00:00:00Z")),
+            ("Heap-19700101T000001.heapsnapshot", Some("1970-01-01T00:00:01Z")),
+            ("Heap-20261301T120000.heapsnapshot", None),
+            ("Heap-20260101T1200000.heapsnapshot", None),
+            ("Heap-2026010é120000.heapsnapshot", None),
+            ("Heap-20260101T+20000.heapsnapshot", None),
+            ("1.heapsnapshot", None),
+            ("Heap", None),
+        ] {
+            assert_eq!(time_in_name(name).map(|seconds| utc(seconds * 1_000)).as_deref(), shown, "{name}");
         }
     }
 

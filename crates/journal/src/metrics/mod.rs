@@ -83,6 +83,10 @@ pub enum Source {
     HeapSnapshots,
     /// A running process, watched.
     Process,
+    /// Somebody's word.
+    Given,
+    /// Profiles: what an operation cost.
+    Profiles,
 }
 
 impl Source {
@@ -107,6 +111,8 @@ impl Source {
             Self::Burnmark => "burnmark metrics",
             Self::HeapSnapshots => "heap snapshots",
             Self::Process => "process",
+            Self::Given => "given figures",
+            Self::Profiles => "profiles",
         }
     }
 }

@@ -37,6 +37,13 @@ impl Cell {
         }
     }
 
+    /// What it says, as it is.
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Name(text) | Self::Text(text) | Self::Plain(text) => text,
+        }
+    }
+
     fn markdown(&self, columns: usize) -> String {
         match self {
             Self::Name(name) => code(&cut_middle(&printable(&cut_bytes(name, MOST)), columns)),

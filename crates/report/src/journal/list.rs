@@ -37,10 +37,7 @@ pub fn log_list(rows: &[Row<'_>], form: &TableForm) -> String {
 /// Number, id, day, bottleneck, change, before, after, improvement.
 fn cells(row: &Row<'_>) -> Vec<String> {
     let table = tables::iterations(std::slice::from_ref(row));
-    let texts = table.rows.into_iter().flatten().map(|cell| match cell {
-        Cell::Name(text) | Cell::Text(text) | Cell::Plain(text) => text,
-    });
-    let mut cells: Vec<String> = texts.collect();
+    let mut cells: Vec<String> = table.rows.into_iter().flatten().map(Cell::into_text).collect();
     let day = row.entry.time.split('T').next().unwrap_or_default().to_owned();
     cells.splice(1..1, [row.entry.id.to_string(), day]);
     cells

@@ -109,6 +109,7 @@ fn head(document: &mut Document, entry: &Entry) {
     if !evidence.env.changed.is_empty() {
         item("**environment changed**", words(&evidence.env.changed.join("; "), LINE));
     }
+    item("targets", tables::met(evidence));
     item("bottleneck", words(&entry.bottleneck, LINE));
     item("change", words(&entry.change, LINE));
     item("category", entry.category.as_deref().map(|text| words(text, LINE)).unwrap_or_default());

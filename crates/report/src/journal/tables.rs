@@ -1,6 +1,8 @@
 //! The tables of the log, each from what an entry keeps.
 
-use burnmark_journal::log::{Consumer, Entry, Evidence, FunctionChange, HeapSize, Known, MetricChange, Row, Verdict};
+use burnmark_journal::log::{
+    Consumer, Entry, Evidence, FunctionChange, HeapSize, Known, MetricChange, Row, Status, Target, Verdict,
+};
 
 use super::document::{Cell, Table};
 use crate::heap::bytes;
@@ -15,13 +17,15 @@ pub(super) fn figure(value: f64) -> String {
     decimal(value, usize::try_from(3 - magnitude).unwrap_or(0).min(9))
 }
 
-/// With its unit.
-fn with_unit(value: Option<f64>, unit: &str) -> Cell {
-    match (value, unit) {
-        (None, _) => Cell::plain("not measured"),
-        (Some(value), "") => Cell::plain(figure(value)),
-        // Units come from files.
-        (Some(value), unit) => Cell::Text(format!("{} {unit}", figure(value))),
+impl Cell {
+    /// A figure with its unit.
+    fn value(value: Option<f64>, unit: &str) -> Self {
+        match (value, unit) {
+            (None, _) => Self::plain("not measured"),
+            (Some(value), "") => Self::plain(figure(value)),
+            // Units come from files.
+            (Some(value), unit) => Self::Text(format!("{} {unit}", figure(value))),
+        }
     }
 }
 
@@ -65,11 +69,9 @@ pub(super) fn iterations(rows: &[Row<'_>]) -> Table {
         ];
         match entry.evidence.metrics.first() {
             Some(metric) => {
-                let before = match with_unit(metric.before, &metric.unit) {
-                    Cell::Plain(text) | Cell::Text(text) | Cell::Name(text) => text,
-                };
+                let before = Cell::value(metric.before, &metric.unit).into_text();
                 cells.push(Cell::Text(format!("{}: {before}", metric.name)));
-                cells.push(with_unit(metric.after, &metric.unit));
+                cells.push(Cell::value(metric.after, &metric.unit));
                 cells.push(Cell::plain(improvement(metric)));
             }
             None => cells.extend(heap_change(entry).unwrap_or_else(|| vec![Cell::plain("n/a"); 3])),
@@ -84,35 +86,74 @@ pub(super) fn iterations(rows: &[Row<'_>]) -> Table {
     }
 }
 
-/// Sizes of the first and the last snapshot, where an entry has no other figure.
+/// Sizes of the first and the last snapshot, where an entry has no other figure. One alone was not compared.
 fn heap_change(entry: &Entry) -> Option<Vec<Cell>> {
     let heap = entry.evidence.heap.as_ref()?;
-    let (first, last) = (heap.snapshots.first()?, heap.snapshots.last()?);
-    let change = burnmark_journal::Direction::Lower.improvement_percent(first.size as f64, last.size as f64);
+    let last = heap.snapshots.last()?;
+    let first = heap.snapshots.first().filter(|_| heap.snapshots.len() > 1);
+    let lower = burnmark_journal::Direction::Lower;
+    let change = first.and_then(|first| lower.improvement_percent(first.size as f64, last.size as f64));
     Some(vec![
-        Cell::plain(format!("heap: {}", bytes(first.size.into()))),
+        Cell::plain(format!("heap: {}", first.map_or("not measured".to_owned(), |first| bytes(first.size.into())))),
         Cell::plain(bytes(last.size.into())),
         Cell::plain(change.map_or("n/a".to_owned(), |percent| format!("{} %", signed(percent, 1)))),
     ])
 }
 
-/// Budgets.
+/// Budgets: baseline, current value with its interval, and whether the limit is kept; why not, below.
 pub(super) fn targets(evidence: &Evidence) -> Table {
-    let rows = evidence.targets.iter().map(|target| {
+    let targets = &evidence.targets;
+    let cells = |target: &Target| {
+        let interval = |unit: &str| match target.ci {
+            Some([low, high]) => format!(" [{} … {}]{unit}", figure(low), figure(high)),
+            None => String::new(),
+        };
+        let mut current = Cell::value(target.current, &target.unit).into_text();
+        match target.change_pct {
+            Some(worse) if worse >= 0.0 => current += &format!(", {} % worse{}", figure(worse), interval(" %")),
+            Some(better) => current += &format!(", {} % better{}", figure(-better), interval(" % worse")),
+            None => current += &interval(""),
+        }
+        let severity = target.severity.as_ref().filter(|_| target.status != Status::Pass);
+        let severity = severity.map_or(String::new(), |severity| format!(", {severity}"));
         vec![
             Cell::Text(target.metric.clone()),
-            with_unit(target.baseline, &target.unit),
-            with_unit(target.current, &target.unit),
+            Cell::value(target.baseline, &target.unit),
+            Cell::Text(current),
             Cell::Text(target.target.clone()),
-            Cell::plain(target.status.word()),
+            Cell::Text(format!("{}{severity}", target.status.word())),
         ]
-    });
+    };
+    let reason = |target: &Target| Some(format!("{}: {}", target.metric, target.why.as_ref()?));
+    let mut notes: Vec<String> = Vec::new();
+    for note in targets.iter().filter_map(reason) {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    if targets.iter().any(|target| target.runs > 1) {
+        notes.push("values of several runs are their means, with 95 % intervals".to_owned());
+    }
     Table {
         title: "Current vs Target".to_owned(),
         columns: &["Metric", ">Baseline", ">Current", ">Target", "Status"],
-        rows: rows.collect(),
-        notes: Vec::new(),
+        rows: targets.iter().map(cells).collect(),
+        notes,
     }
+}
+
+/// How many of the targets are met, in a few words.
+pub(super) fn met(evidence: &Evidence) -> String {
+    let count = |status: Status| evidence.targets.iter().filter(|target| target.status == status).count();
+    let words = [
+        (Status::Fail, "missed"),
+        (Status::Missing, "without evidence"),
+        (Status::Inconclusive, "in doubt"),
+        (Status::Warn, "met with a warning"),
+        (Status::Pass, "met"),
+    ];
+    let counts = words.map(|(status, word)| (count(status), word)).into_iter().filter(|(count, _)| *count > 0);
+    counts.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Figures.
@@ -120,8 +161,8 @@ pub(super) fn metrics(evidence: &Evidence) -> Table {
     let rows = evidence.metrics.iter().map(|metric| {
         vec![
             Cell::Text(metric.name.clone()),
-            with_unit(metric.before, &metric.unit),
-            with_unit(metric.after, &metric.unit),
+            Cell::value(metric.before, &metric.unit),
+            Cell::value(metric.after, &metric.unit),
             Cell::plain(improvement(metric)),
         ]
     });
@@ -267,10 +308,20 @@ pub(super) fn heap_sizes(evidence: &Evidence) -> Table {
             Cell::plain(delta),
         ]
     };
+    let rows = sizes.iter().enumerate().map(cells);
+    if sizes.len() == 1 {
+        let row = rows.flatten().enumerate().filter(|(column, _)| column % 2 == 0).map(|(_, cell)| cell);
+        return Table {
+            title: "Heap Snapshot".to_owned(),
+            columns: &["Snapshot", ">Heap Size"],
+            rows: vec![row.collect()],
+            notes: Vec::new(),
+        };
+    }
     Table {
         title: "Heap Snapshot Comparison".to_owned(),
         columns: &["Snapshot", ">Time", ">Heap Size", ">Delta"],
-        rows: sizes.iter().enumerate().map(cells).collect(),
+        rows: rows.collect(),
         notes: Vec::new(),
     }
 }

@@ -86,7 +86,11 @@ fn entry(words: &str, rows: usize) -> Entry {
         baseline: None,
         current: Some(50.0),
         target: text.clone(),
-        status: Status::Pass,
+        status: Status::Fail,
+        severity: Some(text.clone()),
+        why: Some(text.clone()),
+        runs: 4,
+        ..Target::default()
     };
     let undecided = FunctionChange { verdict: Verdict::Inconclusive, ..change.clone() };
     let evidence = Evidence {
