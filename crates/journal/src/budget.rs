@@ -199,7 +199,11 @@ impl Budget {
             }
             not_negative(name, max_regression_pct)?;
         }
-        for function in &self.functions.matching {
+        for (at, function) in self.functions.matching.iter().enumerate() {
+            let same = |other: &FunctionLimit| other.name == function.name && other.by == function.by;
+            if self.functions.matching[..at].iter().any(same) {
+                return Err(format!("{} is limited twice", function.name));
+            }
             if function.name.trim().is_empty() {
                 return Err("a function to match has no name".to_owned());
             }
@@ -354,6 +358,15 @@ mod tests {
             (r#"{"functions": {"match": [{"name": " ", "max_share_pct": 1}]}}"#, "no name"),
             (r#"{"functions": {"match": [{"name": "f"}]}}"#, "f has no limit"),
             (r#"{"functions": {"match": [{"name": "f", "max_share_pct": 101}]}}"#, "no share in percent"),
+            (
+                r#"{"functions": {"match": [{"name": "f", "max_share_pct": 1}, {"name": "f", "max_share_pct": 9}]}}"#,
+                "f is limited twice",
+            ),
+            (r#"{"metrics": {"a": {"max": 1, "max": 2}}}"#, "duplicate field `max`"),
+            (r#"{"metrics": {"a": {"max": 1}}, "metrics": {}}"#, "duplicate field `metrics`"),
+            (r#"{"metrics": {"a": {"max": 1e999}}}"#, "out of range"),
+            (r#"{"metrics": {"a": {"max": NaN}}}"#, "line 1 column"),
+            (r#"{"functions": {"match": [{"name": "f", "max_share_pct": 1, "unit": "%"}]}}"#, "unknown field `unit`"),
             (r#"{"functions": [{"name": "f"}]}"#, "line 1 column"),
             (r#"{"policy": {"missing": "pass"}, "metrics": {"a": {"max": 1}}}"#, "unknown variant `pass`"),
             (r#"{"policy": {"severity_pct": [10, 5]}, "metrics": {"a": {"max": 1}}}"#, "each larger"),

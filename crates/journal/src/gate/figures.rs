@@ -92,6 +92,10 @@ fn find(name: &str, results: &[(String, Measured)]) -> Result<Found, String> {
     if let Some((file, _)) = without.iter().find(|(_, measured)| measured.source == source) {
         return Err(format!("{file} has no such figure, other runs have"));
     }
+    let like = |metric: &&Metric| (metric.unit == metrics[0].unit) && metric.direction == metrics[0].direction;
+    if let Some(other) = metrics.iter().find(|metric| !like(metric)) {
+        return Err(format!("its unit or direction differs between files: {:?} and {:?}", metrics[0].unit, other.unit));
+    }
     let values: Vec<f64> = metrics.iter().map(|metric| metric.value).collect();
     Ok(match metrics.as_slice() {
         [one] => Found { value: one.value, ci: one.ci, metrics },
@@ -122,16 +126,7 @@ fn one_side(
     let sign = if kind == LimitKind::Min { -1.0 } else { 1.0 };
     let is_beyond = |value: f64, limit: f64| (value - limit) * sign > 0.0;
     let worst = found.ci.map(|[low, high]| if sign > 0.0 { high } else { low });
-    let best = found.ci.map(|[low, high]| if sign > 0.0 { low } else { high });
-    let is_slope = check.unit.contains("/h") || check.unit.contains("/min");
     check.status = match limit {
-        // A slope is a guess by its nature: it fails when all of its interval lies beyond, as for a leak.
-        Some(limit)
-            if is_slope && is_beyond(found.value, limit) && best.is_some_and(|best| !is_beyond(best, limit)) =>
-        {
-            check.why = Some("the slope lies beyond, but its interval reaches within: measure for longer".to_owned());
-            Status::Inconclusive
-        }
         Some(limit) if is_beyond(found.value, limit) => Status::Fail,
         Some(limit) if worst.is_some_and(|worst| is_beyond(worst, limit)) => {
             check.why = Some("the value lies within, but its interval reaches beyond".to_owned());
@@ -147,7 +142,42 @@ fn one_side(
     if let Some(limit) = limit.filter(|limit| check.status == Status::Fail && *limit != 0.0) {
         check.severity = severity((found.value - limit) * sign / limit.abs() * 100.0, &policy.severity_pct);
     }
+    doubt(&mut check, &[found]);
     check
+}
+
+/// A percentile of so few observations that no bound can be given for it is no evidence that a limit is kept.
+fn doubt(check: &mut Check, sides: &[&Found]) {
+    if !matches!(check.status, Status::Pass | Status::Warn) {
+        return;
+    }
+    let few = sides.iter().find_map(|found| {
+        let at = percentile(&found.metrics.first()?.name)?;
+        let observed: u64 = found.metrics.iter().map(|metric| metric.n).sum::<Option<u64>>()?;
+        let needed = least_observations(at);
+        ((observed as f64) < needed).then(|| {
+            format!("a percentile of so few values ({observed}) has no upper bound: {needed} and more are needed")
+        })
+    });
+    if let Some(few) = few {
+        check.status = Status::Inconclusive;
+        check.why = Some(few);
+    }
+}
+
+/// The fraction that a name such as `p99_9_latency_ms` is of.
+fn percentile(name: &str) -> Option<f64> {
+    let mut words = name.strip_prefix('p')?.split(['_', '{']);
+    let whole = words.next().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let fraction = words.next().filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()));
+    let percent: f64 = format!("{whole}.{}", fraction.unwrap_or("0")).parse().ok()?;
+    (0.0 < percent && percent < 100.0).then_some(percent / 100.0)
+}
+
+/// The fewest observations of which the largest lies above a quantile with 97.5 %: `1 − pⁿ` (David & Nagaraja, "Order
+/// Statistics", 7.1).
+fn least_observations(at: f64) -> f64 {
+    (0.025_f64.ln() / at.ln()).ceil()
 }
 
 /// How much worse than before, against what is allowed, or without a limit against the steps of severity.
@@ -168,6 +198,12 @@ fn regression(
         }
         _ => return check,
     };
+    if let (Some(was), Some(is)) = (before.metrics.first(), after.metrics.first())
+        && was.unit != is.unit
+    {
+        check.why = Some(format!("its unit was {:?} in the baseline, and is {:?} now", was.unit, is.unit));
+        return check;
+    }
     check.value = Some(after.value);
     check.baseline = Some(before.value);
     check.unit = after.metrics.first().map_or(String::new(), |metric| metric.unit.clone());
@@ -192,6 +228,7 @@ fn regression(
         _ if check.severity.is_some() => Status::Warn,
         _ => Status::Pass,
     };
+    doubt(&mut check, &[before, after]);
     check
 }
 

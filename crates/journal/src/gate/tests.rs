@@ -138,17 +138,82 @@ fn several_runs_tell_how_sure_a_regression_is() {
 }
 
 #[test]
-fn slopes_fail_when_all_of_their_interval_lies_beyond() {
+fn slopes_are_held_to_their_limit_as_every_figure_is() {
     let text = r#"{"metrics": {"heap_slope_mb_per_h": {"max": 5}}}"#;
     for (value, ci, status) in [
         (100.0, [90.0, 110.0], Status::Fail),
-        (8.0, [-20.0, 30.0], Status::Inconclusive),
+        (8.0, [-20.0, 30.0], Status::Fail),
         (1.0, [-20.0, 30.0], Status::Inconclusive),
         (1.0, [0.0, 2.0], Status::Pass),
     ] {
         let gate = judged(text, vec![run(&[("heap_slope_mb_per_h", "MB/h", value, Some(ci))])], Vec::new());
         assert_eq!(gate.checks[0].status, status, "{value} {ci:?}");
     }
+}
+
+fn of(name: &str, value: f64, n: Option<u64>) -> (String, Measured) {
+    let mut run = run(&[(name, "ms", value, None)]);
+    run.1.metrics[0].n = n;
+    run
+}
+
+/// How many are needed: the smallest n with 1 − pⁿ ≥ 97.5 %, by hand.
+#[test]
+fn percentiles_of_few_values_are_no_pass() {
+    for (name, needed) in [
+        ("p50_latency_ms", 6),
+        ("p95_latency_ms", 72),
+        ("p99_latency_ms{/a}", 368),
+        ("p97_5_latency_ms", 146),
+        ("p99_9_latency_ms", 3_688),
+    ] {
+        let at: f64 = name[1..].split("_l").next().expect("a part").replace('_', ".").parse().expect("a number");
+        assert!(1.0 - (at / 100.0).powi(needed) >= 0.975 && 1.0 - (at / 100.0).powi(needed - 1) < 0.975, "{name}");
+        for (n, value, status) in [
+            (Some(needed as u64), 100.0, Status::Pass),
+            (Some(needed as u64 - 1), 100.0, Status::Inconclusive),
+            (Some(1), 160.0, Status::Inconclusive),
+            (Some(1), 300.0, Status::Fail),
+            (None, 100.0, Status::Pass),
+        ] {
+            let text = format!("{{\"metrics\": {{\"{name}\": {{\"max\": 200, \"warn\": 150}}}}}}");
+            let gate = judged(&text, vec![of(name, value, n)], Vec::new());
+            assert_eq!(gate.checks[0].status, status, "{name} {n:?}");
+            assert_eq!(
+                gate.exit_code(true),
+                [0, 4, 3][[Status::Pass, Status::Inconclusive, Status::Fail]
+                    .iter()
+                    .position(|known| *known == status)
+                    .expect("one of these")]
+            );
+        }
+    }
+    // Runs add up; a mean needs none of this; a baseline of few values is no evidence either.
+    let text = r#"{"metrics": {"p95_latency_ms": {"max": 200}}}"#;
+    let runs = |n| vec![of("p95_latency_ms", 100.0, Some(n)), of("p95_latency_ms", 101.0, Some(n))];
+    assert_eq!(judged(text, runs(36), Vec::new()).checks[0].status, Status::Pass);
+    assert_eq!(judged(text, runs(35), Vec::new()).checks[0].status, Status::Inconclusive);
+    let mean = judged(
+        r#"{"metrics": {"mean_latency_ms": {"max": 200}}}"#,
+        vec![of("mean_latency_ms", 1.0, Some(3))],
+        Vec::new(),
+    );
+    assert_eq!(mean.checks[0].status, Status::Pass);
+    let text = r#"{"metrics": {"p95_latency_ms": {"max_regression_pct": 10}}}"#;
+    let before = |n| vec![of("p95_latency_ms", 100.0, Some(n))];
+    assert_eq!(judged(text, before(500), before(500)).checks[0].status, Status::Pass);
+    assert_eq!(judged(text, before(500), before(5)).checks[0].status, Status::Inconclusive);
+}
+
+#[test]
+fn figures_in_different_units_are_not_mixed() {
+    let named = |unit: &str| vec![run(&[("wait", unit, 1.0, None)])];
+    let text = r#"{"metrics": {"wait": {"max": 2, "max_regression_pct": 10}}}"#;
+    let both = judged(text, [named("s"), named("ms")].concat(), Vec::new());
+    assert_eq!(both.checks[0].status, Status::Missing);
+    assert!(both.checks[0].why.as_ref().is_some_and(|why| why.contains("differs between files")));
+    let gate = judged(text, named("s"), named("ms"));
+    assert_eq!((gate.checks[0].status, gate.checks[1].status), (Status::Pass, Status::Missing));
 }
 
 #[test]

@@ -33,9 +33,13 @@ impl Collect {
         Self { measured, names: HashSet::new(), left_out: 0 }
     }
 
-    /// Adds a figure. What is no finite number is not one; of two with one name the first stays.
+    /// Adds a figure. What is no finite number, or made of nothing, is not one; of two with one name the first stays.
     pub(super) fn push(&mut self, mut metric: Metric) {
-        if !metric.value.is_finite() {
+        if !metric.value.is_finite() || metric.n == Some(0) {
+            return;
+        }
+        if metric.value < 0.0 && !may_be_negative(&metric.name) {
+            self.warn(format!("{} is negative: it is left out", metric.name), None);
             return;
         }
         if metric.name.len() > LONGEST_NAME {
@@ -126,6 +130,13 @@ impl Collect {
         }
         self.measured
     }
+}
+
+/// Times, sizes, rates and counts have no less than nothing; what changes has, and what a script measures of its own may.
+fn may_be_negative(name: &str) -> bool {
+    let base = name.split('{').next().unwrap_or_default();
+    let is_ours = ["latency_ms", "_time_ms", "session_ms", "iteration_ms", "_mb", "_rps", "_pct", "errors", "requests"];
+    ["slope", "growth"].iter().any(|word| base.contains(word)) || !is_ours.iter().any(|end| base.ends_with(end))
 }
 
 /// The label's part of a name.

@@ -147,6 +147,8 @@ fn counter(collect: &mut Collect, base: &str, tags: &str, contains: Contains, fi
         "http_reqs" => ("requests".to_owned(), "throughput_rps".to_owned()),
         "data_received" => ("received_mb".to_owned(), "received_mb_per_s".to_owned()),
         "data_sent" => ("sent_mb".to_owned(), "sent_mb_per_s".to_owned()),
+        // Bytes are counted in megabytes, which the name says.
+        _ if contains == Contains::Data => (format!("{base}_mb"), format!("{base}_mb_per_s")),
         _ => (base.to_owned(), format!("{base}_per_s")),
     };
     let scale = if contains == Contains::Data { 1e-6 } else { 1.0 };

@@ -1,6 +1,6 @@
 //! Finding a figure by the name that a budget has.
 
-use crate::Metric;
+use crate::{Direction, Metric};
 
 /// What came of looking for a figure.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,6 +119,30 @@ fn unit_of(name: &str) -> (&str, Option<usize>, f64, &'static str) {
     (name, None, 1.0, "")
 }
 
+/// The unit that a name ends in.
+pub(super) fn unit_of_name(name: &str) -> Option<&'static str> {
+    let (base, _) = split_label(name);
+    if base == "throughput_rps" {
+        return Some("rps");
+    }
+    let (_, group, _, unit) = unit_of(base);
+    group.map(|_| unit).filter(|unit| !unit.is_empty())
+}
+
+/// Which way the figures are better whose names every reader here uses for the same.
+pub(super) fn better(name: &str) -> Option<Direction> {
+    let (base, _) = split_label(name);
+    let (stem, ..) = unit_of(base);
+    let lower = ["latency", "errors", "error_rate", "memory", "heap", "failed_runs", "timeouts", "heap_leak_suspects"];
+    match stem {
+        "throughput_rps" | "checks_passed" => Some(Direction::Higher),
+        _ if lower.contains(&stem) || ["_latency", "_slope", "heap_growth"].iter().any(|end| stem.ends_with(end)) => {
+            Some(Direction::Lower)
+        }
+        _ => None,
+    }
+}
+
 /// The name in our words.
 fn usual(name: &str) -> String {
     let mut name = name.to_ascii_lowercase();
@@ -164,7 +188,6 @@ fn near(metrics: &[Metric], wanted: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Direction;
 
     fn metrics() -> Vec<Metric> {
         let metric = |name: &str, unit: &str, value| Metric::new(name, unit, Direction::Lower, value);

@@ -18,6 +18,7 @@ mod locust;
 mod lookup;
 mod memory;
 mod oha;
+mod own;
 mod values;
 
 #[cfg(test)]
@@ -26,8 +27,6 @@ mod tests;
 use std::io::BufRead;
 
 use burnmark_model::Warning;
-use serde::Deserialize;
-use serde_json::Value;
 
 pub(crate) use csv::{cells as csv_cells, separator as csv_separator};
 pub use heap::measured as of_growth;
@@ -184,10 +183,13 @@ pub fn read(input: impl BufRead) -> Result<Measured, Error> {
 
 /// A JSON document as a whole.
 fn document(bytes: &[u8]) -> Result<Measured, Error> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| Error::UnknownResults {
-        seen: format!("it begins like JSON, but is none: {error}; a run that was cut off leaves such files"),
+    let json::Document(value) = serde_json::from_slice(bytes).map_err(|error| Error::UnknownResults {
+        seen: match error.classify() {
+            serde_json::error::Category::Data => error.to_string(),
+            _ => format!("it begins like JSON, but is none: {error}; a run that was cut off leaves such files"),
+        },
     })?;
-    let sniffed = [k6::read, artillery::read, autocannon::read, hyperfine::read, oha::read, criterion::read, burnmark];
+    let sniffed = [k6::read, artillery::read, autocannon::read, hyperfine::read, oha::read, criterion::read, own::read];
     for reader in sniffed {
         if let Some(read) = reader(&value) {
             let measured = read?;
@@ -199,23 +201,4 @@ fn document(bytes: &[u8]) -> Result<Measured, Error> {
         }
     }
     Err(Error::UnknownResults { seen: json::seen(&value) })
-}
-
-/// What `burnmark metrics --json` wrote.
-fn burnmark(value: &Value) -> Option<Result<Measured, Error>> {
-    let schema = value.get("schema")?.as_str()?;
-    let rest = schema.strip_prefix("burnmark.metrics/")?;
-    let bad = |what: String| Error::BadResults { source_name: Source::Burnmark.name(), what };
-    if rest != "1" {
-        return Some(Err(bad(format!("its schema is {schema}: a newer burnmark wrote it"))));
-    }
-    let read = Vec::<Metric>::deserialize(&value["metrics"]);
-    Some(match read {
-        Ok(metrics) => {
-            let mut measured = collect::Collect::new(Source::Burnmark);
-            metrics.into_iter().for_each(|metric| measured.push(metric));
-            Ok(measured.finish())
-        }
-        Err(error) => Err(bad(format!("its metrics are not understood: {error}"))),
-    })
 }

@@ -149,7 +149,8 @@ impl Values {
             let value = whole.percentile(*at)?;
             let each: Option<Vec<f64>> = blocks.iter().map(|block| block.percentile(*at)).collect();
             let half = each.and_then(|each| half_width(&each));
-            Some((value, half.map(|half| [(value - half).max(self.least.min(0.0)), value + half])))
+            let of_blocks = half.map(|half| [(value - half).max(self.least.min(0.0)), value + half]);
+            Some((value, of_blocks.or_else(|| whole.interval(*at))))
         };
         wanted.iter().map(of).collect()
     }
@@ -199,6 +200,11 @@ impl Sorted {
             let (low, high) = (self.exact[below], self.exact[(below + 1).min(self.exact.len() - 1)]);
             return Some(low + (high - low) * (rank - below as f64));
         }
+        self.classed(rank)
+    }
+
+    /// The value of a rank from 0, among classes.
+    fn classed(&self, rank: f64) -> Option<f64> {
         let mut seen = 0;
         for (class, count) in &self.classes {
             seen += count;
@@ -207,6 +213,16 @@ impl Sorted {
             }
         }
         self.classes.last_key_value().map(|(class, _)| of_class(*class))
+    }
+
+    /// The interval of a percentile from the order of the values, as if they were independent.
+    fn interval(&self, at: f64) -> Option<[f64; 2]> {
+        let ranks = ranks(self.count, at)?;
+        let value = |rank: u64| match self.exact.get(rank as usize) {
+            Some(value) if self.classes.is_empty() => Some(*value),
+            _ => self.classed(rank as f64),
+        };
+        Some([value(ranks[0])?, value(ranks[1])?])
     }
 }
 
@@ -240,24 +256,31 @@ pub(crate) fn mean_interval(runs: &[f64]) -> Option<[f64; 2]> {
     Some([mean - half, mean + half])
 }
 
-/// The interval of the median of independent runs from their order: between the `k`-th smallest and `k`-th largest,
-/// with the largest `k` for which it covers at least 95 % (David & Nagaraja, "Order Statistics", 7.1). `None` of fewer
-/// than six runs, whose whole range covers less.
+/// The interval of the median of independent runs from their order; `None` of fewer than six, whose whole range covers
+/// less.
 pub(super) fn median_interval(runs: &[f64]) -> Option<[f64; 2]> {
     let mut sorted = runs.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let n = sorted.len();
-    // P(Binomial(n, ½) ≤ below) ≤ 2.5 %: each term by logarithm, as 2⁻ⁿ vanishes from n = 1,075 on.
-    let (mut below, mut sum, mut term) = (None, 0.0, -(n as f64) * 2_f64.ln());
-    for count in 0..n / 2 {
+    ranks(sorted.len() as u64, 0.5).map(|ranks| ranks.map(|rank| sorted[rank as usize]))
+}
+
+/// The ranks from 0 between which a quantile of `n` independent values lies, with at most 2.5 % on each side (David &
+/// Nagaraja, "Order Statistics", 7.1). `None` where that is beyond the smallest or largest.
+fn ranks(n: u64, at: f64) -> Option<[u64; 2]> {
+    // P(Binomial(n, at) ≤ below): each term by logarithm, as the first ones vanish.
+    let odds = (at / (1.0 - at)).ln();
+    let (mut low, mut sum, mut term) = (None, 0.0, n as f64 * (1.0 - at).ln());
+    for below in 0..n {
         sum += term.exp();
-        if sum > 0.025 {
-            break;
+        if sum <= 0.025 {
+            low = Some(below);
         }
-        below = Some(count);
-        term += ((n - count) as f64).ln() - ((count + 1) as f64).ln();
+        if sum >= 0.975 {
+            return low.map(|low| [low, below]);
+        }
+        term += ((n - below) as f64).ln() - ((below + 1) as f64).ln() + odds;
     }
-    below.map(|below| [sorted[below], sorted[n - 1 - below]])
+    None
 }
 
 #[cfg(test)]
@@ -307,5 +330,31 @@ mod tests {
         assert_eq!(median_interval(&runs(10)), Some([2.0, 9.0]));
         assert_eq!(median_interval(&runs(20)), Some([6.0, 15.0]));
         assert_eq!(median_interval(&runs(2_000)), Some([956.0, 1_045.0]));
+    }
+
+    /// Golden numbers: `scipy.stats.binom.ppf(0.975, n, p)` is the upper rank, and the largest k with
+    /// `binom.cdf(k, n, p) <= 0.025` the lower.
+    #[test]
+    fn intervals_of_percentiles_from_the_order_of_values() {
+        for (n, at, expected) in [
+            (100, 0.5, Some([39, 60])),
+            (72, 0.95, Some([63, 71])),
+            (71, 0.95, None),
+            (500, 0.95, Some([464, 484])),
+            (500, 0.99, Some([489, 499])),
+            (368, 0.99, Some([359, 367])),
+            (367, 0.99, None),
+            (10, 0.99, None),
+            (5_000, 0.999, Some([4_989, 4_999])),
+            (1_000_000, 0.99, Some([989_804, 990_195])),
+            (0, 0.5, None),
+        ] {
+            assert_eq!(ranks(n, at), expected, "{n} {at}");
+        }
+        let mut few = Values::default();
+        (0..100).for_each(|value| few.push(0.0, f64::from(value)));
+        let found = few.percentiles(&[0.5, 0.95, 0.99]);
+        let intervals: Vec<_> = found.into_iter().flatten().map(|(_, interval)| interval).collect();
+        assert_eq!(intervals, [Some([39.0, 60.0]), Some([89.0, 99.0]), None]);
     }
 }

@@ -75,6 +75,8 @@ pub(crate) fn escaped(text: &str) -> String {
                 result.push_str("<!-- -->");
             }
             ':' if text[index..].starts_with("://") => result.push_str("<!-- -->:"),
+            ':' if is_emoji(&text[index + 1..]) => result.push_str(":<!-- -->"),
+            '-' if text[..index].ends_with("GH") || text[..index].ends_with("gh") => result.push_str("<!-- -->-"),
             '.' if text[..index].ends_with("www") || text[..index].ends_with("WWW") => result.push_str("<!-- -->."),
             '\\' | '`' | '*' | '_' | '~' | '[' | ']' | '$' | '!' => {
                 result.push('\\');
@@ -84,4 +86,10 @@ pub(crate) fn escaped(text: &str) -> String {
         }
     }
     result
+}
+
+/// Whether what stands behind a `:` may be read as the code of an emoji: `rocket:`, `+1:`.
+fn is_emoji(rest: &str) -> bool {
+    let end = rest.find(|char: char| !(char.is_ascii_alphanumeric() || matches!(char, '_' | '+' | '-')));
+    end.is_some_and(|end| end > 0 && rest[end..].starts_with(':'))
 }
