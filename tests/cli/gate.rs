@@ -242,3 +242,104 @@ fn a_budget_without_an_end_is_refused() {
     let run = burnmark_in(folder.path(), &["gate", "--budget", "/dev/zero", &fixture("k6/points.ndjson")]);
     assert!(run.code == 1 && run.stderr.contains("no end"), "{}", run.stderr);
 }
+
+#[test]
+fn few_requests_are_no_pass_whatever_wrote_them() {
+    let folder = folder();
+    // 49 requests; 72 bound a 95th percentile.
+    for file in ["k6/run.ndjson", "k6/run-export.json", "k6/run-data.json"] {
+        let run = |metric: &str, more: &[&str]| {
+            let budget = format!("{{\"metrics\": {{\"{metric}\": {{\"max\": 100000}}}}}}");
+            gate(folder.path(), &budget, &[&[fixture(file).as_str(), "--json"], more].concat())
+        };
+        assert_eq!(statuses(&run("p95_latency_ms", &[])), ["inconclusive"], "{file}");
+        assert!(run("p95_latency_ms", &[]).stdout.contains("72 and more are needed"));
+        assert_eq!(run("p95_latency_ms", &["--strict"]).code, 4);
+        assert_eq!(statuses(&run("p50_latency_ms", &[])), ["pass"], "{file}");
+    }
+    let ten = r#"{"aggregate": {"requestsCompleted": 10, "latency": {"min": 1, "median": 2, "p95": 3, "p99": 4}, "rps": {"mean": 1},
+                  "codes": {"200": 10}, "errors": {}}}"#;
+    std::fs::write(folder.path().join("ten.json"), ten).expect("it is written");
+    let budget = r#"{"metrics": {"p99_latency_ms": {"max": 1000}}}"#;
+    assert_eq!(statuses(&gate(folder.path(), budget, &["ten.json", "--json"])), ["inconclusive"]);
+}
+
+#[test]
+fn results_that_contradict_themselves_are_refused() {
+    let folder = folder();
+    let budget = r#"{"metrics": {"p95_latency_ms": {"max": 1000}}}"#;
+    let judged = |fields: &str| {
+        let text = format!(
+            "{{\"schema\": \"burnmark.metrics/1\", \"metrics\": [{{\"name\": \"p95_latency_ms\", {fields}}}]}}"
+        );
+        std::fs::write(folder.path().join("x.json"), text).expect("it is written");
+        gate(folder.path(), budget, &["x.json"])
+    };
+    assert_eq!(judged(r#""unit": "ms", "direction": "lower", "value": 5"#).code, 0);
+    for (fields, field) in [
+        (r#""unit": "s", "direction": "lower", "value": 5"#, "unit: it is \"s\""),
+        (r#""unit": "ms", "direction": "higher", "value": 5"#, "direction"),
+        (r#""unit": "ms", "direction": "lower", "value": 5, "ci": [9, 1]"#, "ci"),
+        (r#""unit": "ms", "direction": "lower", "value": 5, "n": 0"#, "n: 5 was made of nothing"),
+    ] {
+        judged(fields).fails(1, &["cannot read x.json", "metrics[0], p95_latency_ms", field]);
+    }
+}
+
+/// What GitHub would make something of: cells, code, HTML, links, people, issues, emoji, formulas.
+const HOSTILE: &str =
+    "a|b`c`<img src=x>@me #7 GH-7 :rocket: :+1: https://e.com www.e.com [x](y) $z$ **w** ~v~ \u{202e}\u{1b}[31m";
+
+#[test]
+fn hostile_names_stay_text_for_github() {
+    let folder = folder();
+    let name = serde_json::to_string(HOSTILE).expect("JSON");
+    let results = format!(
+        "{{\"schema\": \"burnmark.metrics/1\", \"metrics\": [{{\"name\": {name}, \"unit\": {name}, \"direction\": \"lower\", \"value\": 5}}]}}"
+    );
+    std::fs::write(folder.path().join("|:fire:@you<b>.json"), results).expect("it is written");
+    let file = "|:fire:@you<b>.json";
+    let budget = format!("{{\"metrics\": {{{name}: {{\"max\": 1}}, \"not :tada: there\": {{\"max\": 1}}}}}}");
+    let verdict = gate(folder.path(), &budget, &[file, "--md"]).stdout;
+    let table = burnmark_in(folder.path(), &["metrics", file, "--md"]).ok().stdout;
+    for text in [&verdict, &table] {
+        for alive in [
+            ":rocket:", ":+1:", ":fire:", ":tada:", "<img", "<b>", "@me", "@you", "#7", "GH-7", "https://", "www.e",
+            "[x]", "$z$", "**w", "`c`", "\u{202e}", "\u{1b}",
+        ] {
+            assert!(!text.contains(alive), "{alive} in {text}");
+        }
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+        let columns = |row: &&&str| row.matches('|').count();
+        assert!(rows.iter().all(|row| columns(&row) == columns(&&rows[0])) && rows.len() >= 3, "{text}");
+    }
+    let terminal = burnmark_in(folder.path(), &["metrics", file]).ok().stdout;
+    assert!(!terminal.contains('\u{1b}') && !terminal.contains('\u{202e}'), "{terminal}");
+}
+
+#[test]
+fn numbers_that_are_none() {
+    let folder = folder();
+    let results = fixture("k6/points.ndjson");
+    for number in ["NaN", "1e999", "-Infinity", "\"5\"", "null"] {
+        let run = gate(
+            folder.path(),
+            &format!("{{\"metrics\": {{\"p95_latency_ms\": {{\"max\": {number}}}}}}}"),
+            &[&results],
+        );
+        assert_eq!(run.code, 1, "{number}: {}{}", run.stdout, run.stderr);
+    }
+    for arguments in [
+        ["trend", &results, "--max-slope", "NaN"],
+        ["trend", &results, "--max-slope=-1", "--json"],
+        ["trend", &results, "--warmup", "nan%"],
+        ["trend", &results, "--warmup", "inf"],
+        ["trend", &results, "--every", "-1"],
+        ["trend", &results, "--every", "0"],
+        ["trend", &results, "-d", "5"],
+        ["log", "add", "--per-op", "1"],
+        ["log", "add", "--per-op", "nan,1"],
+    ] {
+        assert_eq!(burnmark_in(folder.path(), &arguments).code, 2, "{arguments:?}");
+    }
+}

@@ -87,3 +87,39 @@ fn a_process_is_watched() {
     child.wait().expect("it ends");
     burnmark_in(folder.path(), &["trend", "--pid", "4194304", "-d", "1"]).fails(1, &["cannot watch process 4194304"]);
 }
+
+/// A point a second, but for an hour; 50 MB before it, 80 MB after.
+#[test]
+fn a_gap_is_no_leak_and_is_told() {
+    let folder = folder();
+    let seconds = (0..1_800).chain(5_400..7_200);
+    let level = |second: i32| if second < 5_000 { 50_000_000 } else { 80_000_000 };
+    let rows: String =
+        seconds.map(|second| format!("{second},{}\n", level(second) + second * 7_919 % 99_991)).collect();
+    std::fs::write(folder.path().join("gap.csv"), format!("time,rss\n{rows}")).expect("it is written");
+    let run = burnmark_in(folder.path(), &["trend", "gap.csv", "-o", "gap.svg"]).ok();
+    assert!(
+        run.stdout.contains("stable") && run.stdout.contains("points stop once, for up to 3601 s"),
+        "{}",
+        run.stdout
+    );
+    let json = burnmark_in(folder.path(), &["trend", "gap.csv", "--json"]).ok().json();
+    assert_eq!(
+        (&json["verdict"], &json["gaps"], &json["points"]),
+        (&"stable".into(), &1.into(), &900.into()),
+        "{json}"
+    );
+    let metrics = burnmark_in(folder.path(), &["metrics", "gap.csv"]).ok().stdout;
+    assert!(metrics.contains("points stop once"), "{metrics}");
+    // Two runs behind each other are none.
+    std::fs::write(folder.path().join("two.csv"), format!("time,rss\n{rows}{rows}")).expect("it is written");
+    for command in ["trend", "metrics"] {
+        burnmark_in(folder.path(), &[command, "two.csv"])
+            .fails(1, &["two.csv", "several runs in one file", "at line 3602 time goes back"]);
+    }
+    // What is no number of bytes is counted.
+    std::fs::write(folder.path().join("odd.csv"), format!("time,rss\n{rows}7300,NaN\n7301,-1\n7302,1e308\n"))
+        .expect("it is written");
+    let run = burnmark_in(folder.path(), &["trend", "odd.csv"]).ok();
+    assert!(run.stderr.contains("no number of bytes") && run.stderr.contains("3 times"), "{}", run.stderr);
+}

@@ -129,7 +129,7 @@ pub(crate) struct TrendArgs {
     pub(crate) pid: Option<u32>,
 
     /// Watch for this long
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, requires = "pid")]
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, requires = "pid", conflicts_with = "files")]
     pub(crate) duration: Option<std::time::Duration>,
 
     /// Time between points: when watching [default: 1s], or of lines that have no times

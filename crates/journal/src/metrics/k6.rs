@@ -214,7 +214,9 @@ fn keyed(metrics: &Map<String, Value>, is_data: bool) -> Measured {
         let base = name.split('{').next().unwrap_or_default();
         let contains = metric.get("contains").and_then(Value::as_str);
         let contains = contains.map_or_else(|| Contains::of_builtin(base), Contains::from_name);
-        add(&mut collect, name, kind, contains, &figures(values, kind, None));
+        let mut figures = figures(values, kind, None);
+        figures.n = figures.n.or_else(|| observations(metrics, name, is_data));
+        add(&mut collect, name, kind, contains, &figures);
         thresholds(&mut collect, name, metric, is_data);
     }
     if !is_data {
@@ -224,6 +226,18 @@ fn keyed(metrics: &Map<String, Value>, is_data: bool) -> Measured {
         collect.note("no HTTP requests were made");
     }
     collect.finish()
+}
+
+/// How many values a trend of k6's own has, which these layouts say elsewhere: one a request, or one an iteration.
+fn observations(metrics: &Map<String, Value>, name: &str, is_data: bool) -> Option<u64> {
+    let counter = match name {
+        "iteration_duration" => "iterations",
+        _ if name.starts_with("http_req_") && !name.contains('{') && name != "http_req_failed" => "http_reqs",
+        _ => return None,
+    };
+    let counter = metrics.get(counter)?;
+    let count = number(counter, if is_data { &["values", "count"] } else { &["count"] })?;
+    (count > 0.0).then_some(count as u64)
 }
 
 fn thresholds(collect: &mut Collect, name: &str, metric: &Value, is_data: bool) {

@@ -103,6 +103,58 @@ fn k6_summaries_agree_and_their_thresholds_are_not_mixed_up() {
     assert!(!machine.has("p99_latency_ms") && export.has("p99_latency_ms"));
 }
 
+/// One run of k6 itself: its points, read here, come to the figures that k6 writes of them.
+#[test]
+fn k6_own_figures_of_a_real_run() {
+    let [points, export, data] =
+        ["run.ndjson", "run-export.json", "run-data.json"].map(|name| measured(&format!("k6/{name}")));
+    assert_eq!(
+        [points.source, export.source, data.source],
+        [Source::K6Points, Source::K6SummaryExport, Source::K6HandleSummary]
+    );
+    for measured in [&points, &export, &data] {
+        assert_eq!(measured.warnings, []);
+        close(measured.value("requests"), 49.0);
+        close(measured.value("errors"), 6.0);
+        close(measured.value("own_items"), 147.0);
+        for (name, _) in OURS {
+            for what in ["latency_ms", "iteration_ms"] {
+                close(measured.value(&format!("{name}_{what}")), data.value(&format!("{name}_{what}")));
+            }
+        }
+        close(measured.value("checks_passed_pct"), data.value("checks_passed_pct"));
+        close(measured.value("sent_mb"), data.value("sent_mb"));
+        let Lookup::Found(p95) = measured.find("p95_latency_ms") else { panic!("it is there") };
+        assert_eq!((p95.n, p95.ci), (Some(49), None), "49 values are too few for an interval: {p95:?}");
+        let Lookup::Found(p50) = measured.find("p50_iteration_ms") else { panic!("it is there") };
+        assert_eq!(p50.n, Some(49));
+        // k6 divides by the time of the test, the points begin and end a little later and earlier.
+        assert!((measured.value("throughput_rps") / data.value("throughput_rps") - 1.0).abs() < 0.02);
+    }
+    let Lookup::Found(p50) = points.find("p50_latency_ms") else { panic!("it is there") };
+    assert!(p50.ci.is_some_and(|[low, high]| low < p50.value && p50.value < high), "{p50:?}");
+    for measured in [&export, &data] {
+        let passed: Vec<_> = measured.thresholds.iter().map(|known| (known.limit.as_str(), known.passed)).collect();
+        assert_eq!(passed, [("p(90)<1", false), ("p(95)<2000", true), ("rate<0.5", true)]);
+    }
+}
+
+/// One run of oha itself, against its own list of figures in milliseconds.
+#[test]
+fn oha_of_a_real_run() {
+    let (measured, document) = (measured("oha/run.json"), json("oha/run.json"));
+    for (ours, theirs) in
+        [("mean", "mean"), ("min", "min"), ("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("max", "max")]
+    {
+        let theirs = document["metrics"]["latency_ms"][theirs].as_f64().expect("a number");
+        let ours = measured.value(&format!("{ours}_latency_ms"));
+        assert!((ours - theirs).abs() < 0.001, "{ours} {theirs}");
+    }
+    close(measured.value("throughput_rps"), document["metrics"]["requests_per_sec"].as_f64().expect("a number"));
+    close(measured.value("requests"), 200.0);
+    close(measured.value("errors"), 0.0);
+}
+
 #[test]
 fn artillery_1_and_2() {
     let (one, two) = (measured("artillery/v1.json"), measured("artillery/v2.json"));
@@ -271,6 +323,8 @@ fn damaged_files_never_break_a_reader() {
     let mut random = Random(6);
     for name in [
         "k6/points.ndjson",
+        "k6/run.ndjson",
+        "oha/run.json",
         "k6/summary-export.json",
         "k6/handle-summary.json",
         "k6/machine-summary.json",
