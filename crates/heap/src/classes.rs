@@ -10,8 +10,9 @@ use crate::dominators::{DominatorTree, PART};
 use crate::flood::kind_of;
 use crate::kinds::{EdgeKind, NodeKind};
 use crate::locations::Locations;
-use crate::read::{Edges, NODE, Nodes, Sizes};
+use crate::read::{Edges, NODE, Nodes};
 use crate::shapes::Shape;
+use crate::sizes::Sizes;
 use crate::source::Source;
 use crate::strings::{Strings, WellKnown};
 use crate::{Error, Location};
@@ -161,7 +162,7 @@ pub(crate) fn sums(
     sizes: &Sizes,
     distances: &[i32],
     tree: &DominatorTree,
-    retained: &[u64],
+    retained: &Sizes,
 ) -> Vec<Sums> {
     let none = Sums { count: 0, shallow: 0, retained: 0, distance: i32::MAX };
     let (walk, of) = (&tree.walk[..], &table.of[..]);
@@ -189,7 +190,7 @@ pub(crate) fn sums(
             sum.shallow += size;
             sum.distance = sum.distance.min(distances[node as usize]);
             if place as u32 >= inside[class] {
-                sum.retained += retained[node as usize];
+                sum.retained += retained.of(node);
                 inside[class] = end;
             }
         }
@@ -263,16 +264,15 @@ pub(crate) fn array_elements(nodes: &Nodes, edges: &Edges, strings: &Strings) ->
     arrays
 }
 
-/// The statistics, once sizes are with their owners.
+/// The statistics, once sizes are with their owners; all but the total.
 pub(crate) fn statistics(
     nodes: &Nodes,
     sizes: &Sizes,
     strings: &Strings,
     arrays: &[(u32, Option<u32>)],
-    total: u64,
     extra_native: u64,
 ) -> Statistics {
-    let mut statistics = Statistics { total, native: extra_native, ..Statistics::default() };
+    let mut statistics = Statistics { native: extra_native, ..Statistics::default() };
     for node in 0..nodes.kind.len() as u32 {
         let size = sizes.of(node);
         match kind_of(nodes.kind[node as usize]) {

@@ -12,6 +12,7 @@ use crate::column::Column;
 use crate::flood::is_page_root;
 use crate::marks::{LOOSE, WEAK};
 use crate::read::{Edges, NODE, Nodes, range};
+use crate::sizes::Sizes;
 use crate::strings::Strings;
 
 /// For each node the nodes that hold it by an essential edge.
@@ -50,28 +51,50 @@ pub(crate) fn retainers(graph: &Graph<'_>, room: Column<u32>) -> Result<Retainer
     let mut firsts = Column::<u32>::new(count + 1)?;
     let first = &mut firsts[..];
     let packed = &graph.edges.packed[..];
-    for to in packed.iter().filter(|to| **to & LOOSE == 0) {
-        first[(to & NODE) as usize] += 1;
-    }
+    // Each half of the nodes on a thread of its own: both look at all edges.
+    let middle = if rayon::current_num_threads() > 1 { count / 2 } else { 0 };
+    let (lower, upper) = first.split_at_mut(middle);
+    rayon::join(|| count_retainers(packed, 0, lower), || count_retainers(packed, middle, upper));
     let mut sum = 0;
     for slot in first.iter_mut() {
         sum += *slot;
         *slot = sum;
     }
     let mut numbers = room.reused::<u32>(sum as usize)?;
-    let entries = &mut numbers[..];
-    // Filled from the end of each part: at last `first` points to its beginning.
+    let half = middle.checked_sub(1).map_or(0, |last| first[last]);
+    let (lower, upper) = first.split_at_mut(middle);
+    let (lower_entries, upper_entries) = numbers.split_at_mut(half as usize);
+    rayon::join(
+        || fill_retainers(graph, 0, lower, 0, lower_entries),
+        || fill_retainers(graph, middle, upper, half, upper_entries),
+    );
+    Ok(Retainers { first: firsts, numbers, node: Column::new(0)? })
+}
+
+/// Counts the retainers of the nodes from `start` on, as many as there are counters.
+fn count_retainers(packed: &[u32], start: usize, counts: &mut [u32]) {
+    for to in packed.iter().filter(|to| **to & LOOSE == 0) {
+        if let Some(count) = counts.get_mut(((to & NODE) as usize).wrapping_sub(start)) {
+            *count += 1;
+        }
+    }
+}
+
+/// Fills in the retainers of the nodes from `start` on, each part from its end: at last `first` points to its beginning.
+/// `base` retainers come before these.
+fn fill_retainers(graph: &Graph<'_>, start: usize, first: &mut [u32], base: u32, entries: &mut [u32]) {
+    let packed = &graph.edges.packed[..];
     let mut edge = 0;
     for (from, end) in (0_u32..).zip(&graph.nodes.first_edge[1..]) {
         let end = *end as usize;
         for to in packed[edge..end].iter().filter(|to| **to & LOOSE == 0) {
-            let slot = &mut first[(to & NODE) as usize];
-            *slot -= 1;
-            entries[*slot as usize] = from;
+            if let Some(slot) = first.get_mut(((to & NODE) as usize).wrapping_sub(start)) {
+                *slot -= 1;
+                entries[(*slot - base) as usize] = from;
+            }
         }
         edge = end;
     }
-    Ok(Retainers { first: firsts, numbers, node: Column::new(0)? })
 }
 
 const NONE: u32 = u32::MAX;
@@ -384,24 +407,23 @@ pub(crate) fn dominators(order: Order, retainers: &Retainers) -> Result<Immediat
 
 impl Immediate {
     /// What each node retains, by node, in bytes: `size` is a node's own. What is not reached hangs on the root.
-    pub(crate) fn retained(&mut self, size: impl Fn(u32) -> u64) -> Result<Column<u64>, Error> {
+    pub(crate) fn retained(&mut self, size: impl Fn(u32) -> u64) -> Result<Sizes, Error> {
         let (nodes, above) = (&self.node[..], &self.above[..]);
         let room = std::mem::replace(&mut self.room_for_two, Column::new(0)?);
         let mut sums = room.reused::<u64>(nodes.len())?;
-        let mut retained = Column::<u64>::new(nodes.len())?;
+        let mut retained = Sizes::new(nodes.len())?;
         {
             let sums = &mut sums[..];
             sums.fill(0);
-            let retained = &mut retained[..];
             // Numbers of dominators are lower: backwards, all that a node dominates has been added to it.
             for w in (1..nodes.len()).rev() {
                 let node = nodes[w];
                 let sum = sums[w].saturating_add(size(node));
                 let up = &mut sums[above.get(w).map_or(0, |above| *above as usize)];
                 *up = up.saturating_add(sum);
-                retained[node as usize] = sum;
+                retained.set(node, sum);
             }
-            retained[nodes[0] as usize] = sums[0].saturating_add(size(nodes[0]));
+            retained.set(nodes[0], sums[0].saturating_add(size(nodes[0])));
         }
         self.room_for_two = sums.reused(nodes.len())?;
         Ok(retained)

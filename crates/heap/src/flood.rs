@@ -10,7 +10,8 @@ use crate::bits::Bits;
 use crate::column::Column;
 use crate::kinds::{EdgeKind, NodeKind};
 use crate::marks::{ASIDE, FAR, WEAK};
-use crate::read::{Edges, NODE, Nodes, Raw, Sizes, range};
+use crate::read::{Edges, NODE, Nodes, Raw, range};
+use crate::sizes::Sizes;
 use crate::source::Source;
 use crate::strings::{Strings, WellKnown};
 

@@ -160,41 +160,40 @@ pub(crate) fn records(
     let (mut held, mut done, mut end) = (0, 0, start);
     // Where the next number begins, and the next window.
     let (mut number, mut window) = (start, start);
-    let mut carry = 0_u64;
+    // A number begins as behind a comma.
+    let mut before = Bytes { digits: 0, commas: 1 << 63, lines: 0 };
     let mut is_odd = start < 8;
     while done < count && !is_odd {
-        // With eight bytes before and behind: numbers end in it, and are looked at backwards.
+        // With eight bytes before and behind: numbers may begin before it, and eight bytes of each are looked at.
         let around = bytes.get(window - 8..).and_then(|bytes| bytes.first_chunk::<{ WINDOW + 16 }>());
         let Some(around) = around else { break };
-        let others = non_digits(around);
-        let mut found = others & (!others << 1 | carry);
-        carry = !others >> 63;
+        let now = bytes_of(around);
+        let digits_end = !now.digits & (now.digits << 1 | before.digits >> 63);
+        let odd = now.odd_behind(&before);
+        is_odd = odd != 0;
+        // What comes before the first byte that is written in another way.
+        let mut found = digits_end & (odd & odd.wrapping_neg()).wrapping_sub(1);
+        let lines = now.lines;
+        before = now;
         while found != 0 {
-            let at = (found.trailing_zeros() & 63) as usize;
+            let at = found.trailing_zeros() as usize;
             found &= found - 1;
-            let digits = (window + at).wrapping_sub(number);
-            let word = around[at..at + 8].first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word)) ^ ZEROS;
-            // What stands before the number moves out, zeros move in.
-            let shift = 64_usize.wrapping_sub(8 * digits.min(8)) & 63;
-            let word = word >> shift << shift;
-            is_odd |= (word.wrapping_add(ABOVE_NINE) | word) & HIGH_BITS != 0;
-            let mut value = eight_digits(word);
-            if digits > 8 || digits == 0 {
-                match longer(bytes, number, digits, value) {
-                    Some(longer) => value = longer,
-                    None => is_odd = true,
-                }
-            }
-            let is_line = around[at + 8] == b'\n' && around[at + 9] == b',';
-            is_odd |= !is_line && around[at + 8] != b',';
-            let at = window + at;
-            if is_odd {
+            let digits = window + at - number;
+            let value = if digits <= 8 {
+                let word = around[number + 8 - window..].first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
+                // The digits move to the end of the word, with zeros before them.
+                eight_digits((word ^ ZEROS) << ((64 - 8 * digits) & 63))
+            } else if let Some(value) = longer(bytes, number, digits) {
+                value
+            } else {
+                is_odd = true;
                 break;
-            }
+            };
+            let at = window + at;
             values[held] = value;
             ends[held] = at as u32;
             held += 1;
-            number = at + 1 + usize::from(is_line);
+            number = at + 1 + (lines >> (at - window) & 1) as usize;
         }
         window += WINDOW;
         if held >= TOGETHER || is_odd {
@@ -217,23 +216,51 @@ pub(crate) fn records(
     Ok((done + whole, end))
 }
 
-/// The value of more than eight digits, of which the last eight are known; at most sixteen.
+/// The value of more than eight digits; at most sixteen.
 #[cold]
-fn longer(bytes: &[u8], start: usize, digits: usize, low: u64) -> Option<u64> {
-    let high = bytes.get(start..start + digits.checked_sub(8).filter(|more| (1..=8).contains(more))?)?;
-    let digit = |value: u64, byte: &u8| byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0'));
-    high.iter().try_fold(0, digit).map(|high| high * 100_000_000 + low)
+fn longer(bytes: &[u8], start: usize, digits: usize) -> Option<u64> {
+    let digits = bytes.get(start..start + digits).filter(|digits| digits.len() <= 16)?;
+    Some(digits.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0')))
 }
 
-/// One bit for each byte of the window that is no digit.
+/// What the bytes of a window are: one bit for each.
+struct Bytes {
+    digits: u64,
+    commas: u64,
+    lines: u64,
+}
+
+impl Bytes {
+    /// The bytes that V8 does not write so: anything else, no comma behind a line end, no digit behind a comma.
+    #[inline(always)]
+    fn odd_behind(&self, before: &Self) -> u64 {
+        !(self.digits | self.commas | self.lines)
+            | (self.lines << 1 | before.lines >> 63) & !self.commas
+            | (self.commas << 1 | before.commas >> 63) & !self.digits
+    }
+}
+
 #[inline(always)]
-fn non_digits(around: &[u8; WINDOW + 16]) -> u64 {
+fn bytes_of(around: &[u8; WINDOW + 16]) -> Bytes {
+    let mut window = [0; WINDOW];
+    window.copy_from_slice(&around[8..WINDOW + 8]);
+    Bytes {
+        digits: mask(&window, |byte| byte.wrapping_sub(b'0') < 10),
+        commas: mask(&window, |byte| byte == b','),
+        lines: mask(&window, |byte| byte == b'\n'),
+    }
+}
+
+/// One bit for each byte that is so.
+#[inline(always)]
+fn mask(window: &[u8; WINDOW], is: impl Fn(u8) -> bool) -> u64 {
+    let mut flags = [0_u8; WINDOW];
+    flags.iter_mut().zip(window).for_each(|(flag, byte)| *flag = u8::from(is(*byte)));
     let mut mask = 0;
-    for (index, word) in around[8..WINDOW + 8].chunks_exact(8).enumerate() {
-        let word = word.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word)) ^ ZEROS;
-        let high = (word.wrapping_add(ABOVE_NINE) | word) & HIGH_BITS;
-        // The eight high bits come together in the highest byte.
-        mask |= (high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56 << (8 * index);
+    for (index, flags) in flags.chunks_exact(8).enumerate() {
+        let flags = flags.first_chunk::<8>().map_or(0, |flags| u64::from_le_bytes(*flags));
+        // The eight low bits come together in the highest byte.
+        mask |= flags.wrapping_mul(0x0102_0408_1020_4080) >> 56 << (8 * index);
     }
     mask
 }
@@ -241,9 +268,9 @@ fn non_digits(around: &[u8; WINDOW + 16]) -> u64 {
 /// The value of eight digits, the first in the lowest byte.
 #[inline(always)]
 fn eight_digits(digits: u64) -> u64 {
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
-    fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff
+    let pairs = digits.wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul(10_000 << 32 | 1) >> 32
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
 //! From bytes to columns: nodes, edges, locations and strings as the snapshot has them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use burnmark_model::Warning;
-use foldhash::fast::RandomState;
 use rayon::prelude::*;
 
 use crate::Error;
@@ -15,6 +13,7 @@ use crate::header::{self, Header, MAX_FIELDS};
 use crate::ints::{self, Cursor};
 use crate::locations::{self, Locations};
 use crate::scan::{self, BLOCK, Numbers, Sections};
+use crate::sizes::{self, Sizes};
 use crate::source::Source;
 use crate::strings::Strings;
 
@@ -28,9 +27,6 @@ const MAX_SIZE: u128 = 1 << 62;
 
 /// How many bytes behind a block may belong to its last record.
 const SLACK: usize = 16 << 10;
-
-/// What a size in `Sizes::small` stands for that does not fit there.
-const LARGE: u32 = u32::MAX;
 
 /// The nodes, by column.
 #[derive(Debug)]
@@ -55,49 +51,6 @@ impl Nodes {
 #[inline(always)]
 pub(crate) fn range(first_edge: &[u32], node: u32) -> std::ops::Range<usize> {
     first_edge[node as usize] as usize..first_edge[node as usize + 1] as usize
-}
-
-/// Sizes of nodes in bytes: as they are written, later with what the nodes own.
-#[derive(Debug)]
-pub(crate) struct Sizes {
-    small: Column<u32>,
-    /// Sizes of 4 GiB and more, by node.
-    large: HashMap<u32, u64, RandomState>,
-}
-
-impl Sizes {
-    #[inline(always)]
-    pub(crate) fn of(&self, node: u32) -> u64 {
-        match self.small[node as usize] {
-            LARGE => self.large.get(&node).copied().unwrap_or(u64::from(LARGE)),
-            size => u64::from(size),
-        }
-    }
-
-    pub(crate) fn take(&mut self, node: u32) -> u64 {
-        let size = self.of(node);
-        self.small[node as usize] = 0;
-        size
-    }
-
-    pub(crate) fn add(&mut self, node: u32, more: u64) {
-        let size = self.of(node).saturating_add(more);
-        self.small[node as usize] = size.min(u64::from(LARGE)) as u32;
-        if size >= u64::from(LARGE) {
-            self.large.insert(node, size);
-        }
-    }
-
-    /// All of them together.
-    fn total(&self) -> u128 {
-        let small = self.small.iter().filter(|size| **size != LARGE).map(|size| u128::from(*size));
-        small.sum::<u128>() + self.large.values().map(|size| u128::from(*size)).sum::<u128>()
-    }
-
-    /// Whether pointers have four bytes: some size is no multiple of eight.
-    pub(crate) fn has_short_pointers(&self) -> bool {
-        self.small.iter().any(|size| *size != LARGE && size % 8 != 0)
-    }
 }
 
 /// The bits of [`Edges::packed`] that say where the edge goes to.
@@ -350,7 +303,7 @@ fn read_nodes(
         id: Column::new(count)?,
         first_edge: Column::new(count + 1)?,
     };
-    let mut sizes = Sizes { small: Column::new(count)?, large: HashMap::default() };
+    let mut sizes = Sizes::new(count)?;
     let ranges = ranges(list, layout.fields);
     let columns = cut(&mut nodes.kind, &ranges).into_iter().zip(cut(&mut nodes.name, &ranges));
     let columns = columns.zip(cut(&mut nodes.id, &ranges)).zip(cut(&mut sizes.small, &ranges));
@@ -380,8 +333,8 @@ fn read_nodes(
         part.id[index] = small(record[layout.id], "a node's id", position)?;
         part.edges[index] = small(record[layout.edge_count], "a node's number of edges", position)?;
         let size = record[layout.self_size];
-        part.size[index] = size.min(u64::from(LARGE)) as u32;
-        if size >= u64::from(LARGE) {
+        part.size[index] = sizes::small(size);
+        if size >= u64::from(sizes::LARGE) {
             part.large.push(((part.first + index) as u32, size));
         }
         Ok(())

@@ -9,14 +9,16 @@ use burnmark_model::Warning;
 
 use crate::classes::{self, ClassKey, ClassTable, Statistics, Sums};
 use crate::column::Column;
-use crate::dominators::{self, DominatorTree, Graph, Retainers};
+use crate::dominators::{self, DominatorTree, Retainers};
 use crate::flood::{self, kind_of};
 use crate::kinds::{Detachedness, EdgeKind, NodeKind};
+use crate::linked::{Linked, link};
 use crate::locations::Locations;
 use crate::marks;
-use crate::read::{self, Edges, Nodes, Sizes};
+use crate::read::{self, Edges, Nodes};
 use crate::scan::Numbers;
-use crate::shapes::{self, Shapes};
+use crate::shapes::Shapes;
+use crate::sizes::Sizes;
 use crate::source::Source;
 use crate::strings::Strings;
 use crate::{Error, Location};
@@ -37,9 +39,9 @@ pub struct Timings {
     pub parse: Duration,
     /// Marks on edges: weak, not essential, of ephemerons.
     pub marks: Duration,
-    /// Depth-first numbers and what the page owns; beside them shapes and classes, which names decide; retainers.
+    /// Depth-first numbers and what the page owns, beside what names decide; retainers, beside classes and owners.
     pub graph: Duration,
-    /// Dominators; beside them owners and distances.
+    /// Dominators; beside them distances.
     pub dominators: Duration,
     /// Retained sizes, classes, statistics.
     pub aggregates: Duration,
@@ -60,7 +62,7 @@ pub struct Snapshot {
     pub(crate) root: u32,
     pub(crate) retainers: Retainers,
     pub(crate) tree: DominatorTree,
-    pub(crate) retained: Column<u64>,
+    pub(crate) retained: Sizes,
     pub(crate) distances: Column<i32>,
     pub(crate) classes: ClassTable,
     pub(crate) sums: Vec<Sums>,
@@ -102,45 +104,26 @@ impl Snapshot {
         let pairs = marks::mark(&mut raw, &source);
         timings.marks = lap();
 
-        let read::Raw { header, nodes, mut sizes, mut edges, mut strings, locations, edge_list, warnings } = raw;
-        let graph = Graph { nodes: &nodes, edges: &edges, root };
-        let (order, named) = rayon::join(
-            || dominators::number(&graph, &strings),
-            || Named::find(&nodes, &edges, &strings, &source, options.shapes.as_ref()),
-        );
-        let mut order = order?;
-        // Names of edges stay in the input from here on: they would take a third of the memory.
-        let room = std::mem::replace(&mut edges.name, Column::new(0)?);
-        let graph = Graph { nodes: &nodes, edges: &edges, root };
-        let (retainers, classes) = rayon::join(
-            || dominators::retainers(&graph, room),
-            || classes::classify(&nodes, &strings, &source, &locations, &named.shapes.0, &named.shaped),
-        );
-        let (mut retainers, (classes, added)) = (retainers?, classes?);
-        dominators::number_orphans(&graph, &mut order, &retainers);
-        dominators::number_retainers(&graph, &order, &mut retainers);
+        let linked = link(&mut raw, &source, options.shapes.as_ref())?;
         timings.graph = lap();
 
+        let Linked { order, mut retainers, classes, added, shapes, arrays, room } = linked;
+        let read::Raw { header, nodes, sizes, edges, mut strings, locations, edge_list, warnings } = raw;
         let (immediate, distances) = rayon::join(
             || dominators::dominators(order, &retainers),
-            || {
-                let room = flood::give_sizes_to_owners(&mut sizes, &nodes, &edges, &strings, root)?;
-                flood::distances(&nodes, &edges, &strings, root, &pairs, room)
-            },
+            || flood::distances(&nodes, &edges, &strings, root, &pairs, room),
         );
         let (mut immediate, (distances, room)) = (immediate?, distances?);
         timings.dominators = lap();
 
-        let retained = immediate.retained(|node| sizes.of(node))?;
-        let tree = immediate.tree(room, &mut retainers)?;
-        let total = retained[root as usize] + header.extra_native_bytes;
-        let (sums, statistics) = rayon::join(
-            || classes::sums(&classes, &sizes, &distances, &tree, &retained),
-            || classes::statistics(&nodes, &sizes, &strings, &named.arrays, total, header.extra_native_bytes),
+        let (dominated, mut statistics) = rayon::join(
+            || Ok::<_, Error>((immediate.retained(|node| sizes.of(node))?, immediate.tree(room, &mut retainers)?)),
+            || classes::statistics(&nodes, &sizes, &strings, &arrays, header.extra_native_bytes),
         );
-        for name in added {
-            strings.add(name);
-        }
+        let (retained, tree) = dominated?;
+        statistics.total = retained.of(root) + header.extra_native_bytes;
+        let sums = classes::sums(&classes, &sizes, &distances, &tree, &retained);
+        strings.add_all(added);
         timings.aggregates = lap();
         Ok(Self {
             source,
@@ -158,7 +141,7 @@ impl Snapshot {
             distances,
             classes,
             sums,
-            shapes: named.shapes,
+            shapes,
             places: std::sync::OnceLock::new(),
             statistics,
             timings,
@@ -242,7 +225,7 @@ impl Snapshot {
 
     /// What would be freed with the node, in bytes.
     pub fn retained(&self, node: u32) -> u64 {
-        self.retained[node as usize]
+        self.retained.of(node)
     }
 
     /// Edges between the user's roots and the node; 100,000,000 and more for what only the system reaches, -5 for what
@@ -325,30 +308,5 @@ impl Snapshot {
 
     pub(crate) fn edge_kind(&self, edge: usize) -> EdgeKind {
         EdgeKind::from_bits(self.edges.kind[edge])
-    }
-}
-
-/// What the names of edges decide.
-struct Named {
-    shapes: Shapes,
-    /// Plain objects and their shapes.
-    shaped: Vec<(u32, Option<u32>)>,
-    /// Arrays and their elements.
-    arrays: Vec<(u32, Option<u32>)>,
-}
-
-impl Named {
-    fn find(nodes: &Nodes, edges: &Edges, strings: &Strings, source: &Source, shapes: Option<&Shapes>) -> Self {
-        let of_objects = || {
-            let plain = shapes::plain_objects(nodes, edges, strings, source);
-            let shapes = match shapes {
-                Some(shapes) => shapes.clone(),
-                None => Shapes(Arc::new(shapes::infer(&plain, nodes, edges, strings))),
-            };
-            let shaped = shapes::apply(&plain, &shapes.0, nodes, edges);
-            (shapes, shaped)
-        };
-        let ((shapes, shaped), arrays) = rayon::join(of_objects, || classes::array_elements(nodes, edges, strings));
-        Self { shapes, shaped, arrays }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) enum WellKnown {
     First,
     Second,
     Empty,
+    /// Names of edges that say little about why something is held; `Proto` is another.
+    Little,
 }
 
 fn well_known(text: &[u8]) -> WellKnown {
@@ -44,6 +46,9 @@ fn well_known(text: &[u8]) -> WellKnown {
         b"(Document DOM trees)" => WellKnown::DocumentDomTrees,
         b"first" => WellKnown::First,
         b"second" => WellKnown::Second,
+        b"constructor" | b"prototype" | b"previous" | b"map" | b"initial_map" | b"back_pointer" | b"parent" => {
+            WellKnown::Little
+        }
         _ => WellKnown::None,
     }
 }
@@ -132,6 +137,13 @@ impl Strings {
         self.added.push(text);
         // Those of the input are fewer than half of what the type holds, and no more are added than there are.
         (self.starts.len() + self.added.len() - 1) as u32
+    }
+
+    /// Adds some.
+    pub(crate) fn add_all(&mut self, texts: Vec<String>) {
+        for text in texts {
+            self.add(text);
+        }
     }
 
     /// Whether the input does not hold it.
