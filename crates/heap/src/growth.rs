@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use rayon::prelude::*;
 
 use crate::Location;
 use crate::causes::{self, Cause};
 use crate::kinds::NodeKind;
 use crate::overview::is_users;
-use crate::paths::{Step, path};
+use crate::paths::{Search, Step, path_of};
 use crate::snapshot::Snapshot;
 
 /// What is kept of an earlier snapshot.
@@ -20,23 +21,44 @@ use crate::snapshot::Snapshot;
 pub struct Census {
     /// Ids and retained sizes, by id.
     objects: Vec<(u32, u64)>,
-    /// Count, shallow and retained size by class.
-    classes: HashMap<(String, Option<Location>), [u64; 3], RandomState>,
+    classes: ClassSums,
     total: u64,
 }
+
+/// Count, shallow and retained size by class.
+type ClassSums = HashMap<(String, Option<Location>), [u64; 3], RandomState>;
 
 /// Takes the census of a snapshot.
 pub fn census(snapshot: &Snapshot) -> Census {
     let mut objects: Vec<(u32, u64)> =
         (0..snapshot.node_count()).map(|node| (snapshot.id(node), snapshot.retained(node))).collect();
-    objects.sort_unstable();
-    let mut classes: HashMap<_, [u64; 3], RandomState> = HashMap::default();
+    objects.par_sort_unstable();
+    keep_unique(&mut objects);
+    Census { objects, classes: class_sums(snapshot), total: snapshot.total_size() }
+}
+
+fn class_sums(snapshot: &Snapshot) -> ClassSums {
+    let mut classes = ClassSums::default();
     for class in snapshot.classes() {
         let sums = classes.entry((class.name, class.location)).or_insert([0; 3]);
         let more = [class.sums.count, class.sums.shallow, class.sums.retained];
         sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
     }
-    Census { objects, classes, total: snapshot.total_size() }
+    classes
+}
+
+/// An id that several objects have, which is damage, tells nothing.
+fn keep_unique(objects: &mut Vec<(u32, u64)>) {
+    let (mut kept, mut at) = (0, 0);
+    while let Some(&(id, _)) = objects.get(at) {
+        let same = objects[at..].iter().take_while(|(other, _)| *other == id).count();
+        if same == 1 {
+            objects[kept] = objects[at];
+            kept += 1;
+        }
+        at += same;
+    }
+    objects.truncate(kept);
 }
 
 /// Whether snapshots can have been taken in this order in one process, in which the numbers of new objects only grow.
@@ -181,6 +203,8 @@ pub fn growth(earlier: &[Census], last: &Snapshot, options: &GrowthOptions) -> G
     owners.sort_by_key(|node| std::cmp::Reverse(all(charged.steps(*node))));
     owners.truncate(options.limit.max(1).saturating_mul(4));
     let members = members(last, &charged, &owners);
+    let seen = Seen { earlier, last, total, options };
+    let mut search = Search::new();
     for owner in owners {
         let found = &members[&owner];
         let steps = charged.steps(owner).to_vec();
@@ -189,8 +213,7 @@ pub fn growth(earlier: &[Census], last: &Snapshot, options: &GrowthOptions) -> G
         if found.relevant.saturating_mul(2) < sum {
             continue;
         }
-        let suspect = suspect(last, earlier, owner, steps, found, total, options);
-        growth.suspects.extend(suspect);
+        growth.suspects.push(suspect(seen, &mut search, owner, steps, found));
     }
     let score = |suspect: &Suspect| {
         let slope = all(&suspect.growth) as f64 / intervals as f64;
@@ -303,15 +326,18 @@ fn members(last: &Snapshot, charged: &Charged, owners: &[u32]) -> HashMap<u32, M
     found
 }
 
-fn suspect(
-    last: &Snapshot,
-    earlier: &[Census],
-    mut owner: u32,
-    growth: Vec<i64>,
-    members: &Members,
+/// What suspects are looked for in.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    earlier: &'a [Census],
+    last: &'a Snapshot,
+    /// All growth.
     total: i64,
-    options: &GrowthOptions,
-) -> Option<Suspect> {
+    options: &'a GrowthOptions,
+}
+
+fn suspect(seen: Seen<'_>, search: &mut Search, mut owner: u32, growth: Vec<i64>, members: &Members) -> Suspect {
+    let Seen { earlier, last, total, options } = seen;
     let sum = all(&growth);
     let size = |nodes: &[u32]| nodes.iter().map(|node| last.retained(*node)).sum::<u64>();
     let mut classes: ByClass = members.by_class.iter().map(|(class, nodes)| (*class, nodes.clone())).collect();
@@ -327,7 +353,7 @@ fn suspect(
     let example = nodes.iter().copied().max_by_key(|node| (last.retained(*node), *node)).unwrap_or(owner);
     let born = born(last, earlier, &all_alike(last, owner, &nodes));
     let (per_iteration, constant) = per_iteration(&born, options.iterations.as_deref());
-    let path = path(last, example);
+    let path = path_of(last, example, search);
     let cause = causes::cause(last, owner, example, &path);
     let tier = match growth.len() {
         _ if constant && growth.len() >= 2 => Tier::Probable,
@@ -335,7 +361,7 @@ fn suspect(
         2 | 3 => Tier::Suspect,
         _ => Tier::Probable,
     };
-    Some(Suspect {
+    Suspect {
         node: owner,
         hint: causes::hint(last, cause, owner, &what, &path),
         what,
@@ -348,7 +374,7 @@ fn suspect(
         cause,
         path,
         tier,
-    })
+    }
 }
 
 /// Nodes by class, the class that retains most first.
@@ -456,14 +482,13 @@ fn kept(first: &Census, second: &Census, last: &Snapshot) -> Vec<(String, u64, u
 }
 
 fn class_growth(earlier: &[Census], last: &Snapshot) -> Vec<ClassGrowth> {
-    let last = census(last);
-    let mut keys: Vec<&(String, Option<Location>)> =
-        earlier.iter().chain([&last]).flat_map(|census| census.classes.keys()).collect();
+    let last = class_sums(last);
+    let all: Vec<&ClassSums> = earlier.iter().map(|census| &census.classes).chain([&last]).collect();
+    let mut keys: Vec<&(String, Option<Location>)> = all.iter().flat_map(|classes| classes.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
     let row = |key: &(String, Option<Location>)| {
-        let sums: Vec<[u64; 3]> =
-            earlier.iter().chain([&last]).map(|census| census.classes.get(key).copied().unwrap_or_default()).collect();
+        let sums: Vec<[u64; 3]> = all.iter().map(|classes| classes.get(key).copied().unwrap_or_default()).collect();
         let column = |at: usize| sums.iter().map(|sums| sums[at]).collect();
         ClassGrowth { name: key.0.clone(), location: key.1, count: column(0), shallow: column(1), retained: column(2) }
     };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::kinds::{Detachedness, NodeKind};
-use crate::paths::{Step, path};
+use crate::paths::{Search, Step, path_of};
 use crate::snapshot::Snapshot;
 use crate::{Class, EdgeKind, Location, Sums};
 
@@ -87,10 +87,13 @@ const MIN_COLLECTION: u64 = 16 << 10;
 
 /// Makes the report; `limit` rows in each part.
 pub fn overview(snapshot: &Snapshot, limit: usize) -> Overview {
+    let mut search = Search::new();
     let biggest = biggest(snapshot, limit);
+    // The largest first: should the search become too long, the others have shorter paths.
+    let biggest = biggest.into_iter().map(|node| Retainer { node, path: path_of(snapshot, node, &mut search) });
     Overview {
-        biggest: biggest.into_iter().map(|node| Retainer { node, path: path(snapshot, node) }).collect(),
-        accumulations: accumulations(snapshot, limit),
+        biggest: biggest.collect(),
+        accumulations: accumulations(snapshot, limit, &mut search),
         detached: largest(
             grouped(snapshot, |node| {
                 let is_detached = snapshot.detachedness(node) == Detachedness::Detached;
@@ -187,8 +190,8 @@ fn biggest(snapshot: &Snapshot, limit: usize) -> Vec<u32> {
             break;
         }
         let chained = |other: &u32| {
-            snapshot.dominates(*other, node)
-                && snapshot.retained(node) as f64 >= SAME * snapshot.retained(*other) as f64
+            snapshot.retained(node) as f64 >= SAME * snapshot.retained(*other) as f64
+                && snapshot.dominates(*other, node)
         };
         if snapshot.kind(node) != NodeKind::Synthetic && is_users(snapshot, node) && !listed.iter().any(chained) {
             listed.push(node);
@@ -197,7 +200,7 @@ fn biggest(snapshot: &Snapshot, limit: usize) -> Vec<u32> {
     listed
 }
 
-fn accumulations(snapshot: &Snapshot, limit: usize) -> Vec<Accumulation> {
+fn accumulations(snapshot: &Snapshot, limit: usize, search: &mut Search) -> Vec<Accumulation> {
     let least = (snapshot.total_size() as f64 * ACCUMULATES) as u64;
     let mut found = Vec::new();
     let mut starts = vec![snapshot.root()];
@@ -237,7 +240,7 @@ fn accumulations(snapshot: &Snapshot, limit: usize) -> Vec<Accumulation> {
             .collect();
         members.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
         members.truncate(5);
-        found.push(Accumulation { node, members, path: path(snapshot, node) });
+        found.push(Accumulation { node, members, path: path_of(snapshot, node, search) });
     }
     found
 }

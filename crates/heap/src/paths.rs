@@ -3,13 +3,15 @@
 //! The shortest path misleads: it runs through `constructor`, `__proto__` and the like. A path here goes from dominator to
 //! dominator, over nodes that all would be freed with the next, and avoids such edges where there is another way.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use foldhash::fast::RandomState;
 
 use crate::edges::EdgeName;
 use crate::kinds::{EdgeKind, NodeKind};
+use crate::read::OFFSET_EVERY;
 use crate::snapshot::Snapshot;
+use crate::strings::WellKnown;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +26,11 @@ pub struct Step {
     pub dominates: bool,
 }
 
-/// How many nodes are looked at between two dominators.
-const MAX_SEARCH: usize = 20_000;
+/// How many nodes are looked at for one path.
+const MAX_SEARCH: usize = 100_000;
+
+/// How many nodes are looked at for all paths of one question.
+const MAX_SEARCHES: usize = 2_000_000;
 
 /// How many steps a path has at most; long lists are cut in the middle.
 const MAX_STEPS: usize = 400;
@@ -33,27 +38,67 @@ const MAX_STEPS: usize = 400;
 /// How many edges are looked through for one path.
 const MAX_EDGES: usize = 20_000_000;
 
-/// Edges that say little about why something is held.
-const WEAK_EVIDENCE: [&str; 8] =
-    ["constructor", "__proto__", "prototype", "previous", "map", "initial_map", "back_pointer", "parent"];
+/// What the paths of one question share.
+pub(crate) struct Search {
+    /// By block of `OFFSET_EVERY` edges: those whose names say little about why something is held.
+    little: HashMap<usize, [u64; OFFSET_EVERY / 64], RandomState>,
+    /// How many nodes may still be looked at.
+    left: usize,
+}
+
+impl Search {
+    pub(crate) fn new() -> Self {
+        Self { little: HashMap::default(), left: MAX_SEARCHES }
+    }
+
+    /// Whether an edge's name is one like `constructor`. Names are read from the input, a block at a time.
+    fn says_little(&mut self, snapshot: &Snapshot, edge: usize) -> bool {
+        match snapshot.edge_kind(edge) {
+            EdgeKind::Property | EdgeKind::Internal | EdgeKind::Weak | EdgeKind::Other => {}
+            EdgeKind::Context | EdgeKind::Element | EdgeKind::Hidden | EdgeKind::Shortcut => return false,
+        }
+        let (block, at) = (edge / OFFSET_EVERY, edge % OFFSET_EVERY);
+        let little = self.little.entry(block).or_insert_with(|| {
+            let first = block * OFFSET_EVERY;
+            let names = snapshot.edge_names(first..(first + OFFSET_EVERY).min(snapshot.edge_count() as usize));
+            let mut little = [0; OFFSET_EVERY / 64];
+            for (at, name) in names.into_iter().enumerate() {
+                let says_little =
+                    [WellKnown::Little, WellKnown::Proto].iter().any(|known| snapshot.strings.is(name, *known));
+                little[at / 64] |= u64::from(says_little) << (at % 64);
+            }
+            little
+        });
+        little[at / 64] >> (at % 64) & 1 != 0
+    }
+}
 
 /// The path from the root to a node.
 pub fn path(snapshot: &Snapshot, node: u32) -> Vec<Step> {
+    path_of(snapshot, node, &mut Search::new())
+}
+
+/// One path of several.
+pub(crate) fn path_of(snapshot: &Snapshot, node: u32, search: &mut Search) -> Vec<Step> {
     // What the search has used up must not be missing for naming what it found.
     let (mut budget, mut naming) = (MAX_EDGES, MAX_EDGES);
+    let mut visits = MAX_SEARCH.min(search.left);
+    search.left -= visits;
     let mut nodes = vec![(node, true)];
     let mut at = node;
     while at != snapshot.root() && nodes.len() < MAX_STEPS {
         let dominator = snapshot.dominator(at);
-        let between = between(snapshot, dominator, at, &mut budget);
+        let between = between(snapshot, (dominator, at), search, &mut visits, &mut budget);
         nodes.extend(between.into_iter().map(|node| (node, false)));
         nodes.push((dominator, true));
         at = dominator;
     }
+    search.left += visits;
     nodes.reverse();
     let mut steps: Vec<Step> = Vec::with_capacity(nodes.len());
     for (node, dominates) in nodes {
         let edge = steps.last().and_then(|step| best_edge(snapshot, step.node, node, &mut naming));
+        let edge = edge.and_then(|edge| named(snapshot, edge));
         steps.push(match edge {
             Some((kind, edge)) => Step { node, edge, kind: Some(kind), dominates },
             None => Step { node, edge: String::new(), kind: None, dominates },
@@ -63,18 +108,27 @@ pub fn path(snapshot: &Snapshot, node: u32) -> Vec<Step> {
 }
 
 /// The nodes between a dominator and a node it dominates, from the node upwards.
-fn between(snapshot: &Snapshot, dominator: u32, node: u32, budget: &mut usize) -> Vec<u32> {
+fn between(
+    snapshot: &Snapshot,
+    (dominator, node): (u32, u32),
+    search: &mut Search,
+    visits: &mut usize,
+    budget: &mut usize,
+) -> Vec<u32> {
     let mut came_from: HashMap<u32, u32, RandomState> = HashMap::default();
     let mut near = VecDeque::from([node]);
     // Where only edges of little evidence lead: tried when nothing else is left.
     let mut far = VecDeque::new();
+    let mut deferred: HashSet<u32, RandomState> = HashSet::default();
     while let Some(at) = near.pop_front().or_else(|| far.pop_front()) {
+        let again = deferred.contains(&at);
         for retainer in snapshot.retainers(at) {
             if retainer == node || came_from.contains_key(&retainer) {
                 continue;
             }
-            let strong = best_edge(snapshot, retainer, at, budget).is_some_and(|(_, name)| is_evidence(&name));
-            if retainer == dominator && (strong || near.is_empty() && far.is_empty()) {
+            let edge = best_edge(snapshot, retainer, at, budget);
+            let strong = edge.is_some_and(|edge| !search.says_little(snapshot, edge));
+            if retainer == dominator && (strong || again || near.is_empty() && far.is_empty()) {
                 let mut path = Vec::new();
                 let mut step = at;
                 while step != node {
@@ -85,9 +139,14 @@ fn between(snapshot: &Snapshot, dominator: u32, node: u32, budget: &mut usize) -
                 return path;
             }
             if retainer == dominator {
-                far.push_back(at);
+                // Once: two such nodes must not wait for each other.
+                if deferred.insert(at) {
+                    far.push_back(at);
+                }
                 continue;
             }
+            let Some(left) = visits.checked_sub(1) else { return Vec::new() };
+            *visits = left;
             came_from.insert(retainer, at);
             if strong {
                 near.push_back(retainer)
@@ -95,20 +154,12 @@ fn between(snapshot: &Snapshot, dominator: u32, node: u32, budget: &mut usize) -
                 far.push_back(retainer)
             };
         }
-        if came_from.len() > MAX_SEARCH {
-            break;
-        }
     }
     Vec::new()
 }
 
-fn is_evidence(edge: &str) -> bool {
-    let name = edge.trim_start_matches("(internal) ").trim_start_matches('.');
-    !WEAK_EVIDENCE.contains(&name)
-}
-
 /// The edge from one node to another that says most.
-fn best_edge(snapshot: &Snapshot, from: u32, to: u32, budget: &mut usize) -> Option<(EdgeKind, String)> {
+fn best_edge(snapshot: &Snapshot, from: u32, to: u32, budget: &mut usize) -> Option<usize> {
     let range = snapshot.edge_range(from);
     let rank = |kind: EdgeKind| match kind {
         EdgeKind::Property | EdgeKind::Context => 0,
@@ -121,7 +172,11 @@ fn best_edge(snapshot: &Snapshot, from: u32, to: u32, budget: &mut usize) -> Opt
     let range = range.take(*budget);
     *budget -= range.len();
     let edges = range.filter(|edge| snapshot.edges.to(*edge) == to);
-    let edge = edges.take(64).min_by_key(|edge| rank(snapshot.edge_kind(*edge)))?;
+    edges.take(64).min_by_key(|edge| rank(snapshot.edge_kind(*edge)))
+}
+
+/// An edge's kind, and how it is shown.
+fn named(snapshot: &Snapshot, edge: usize) -> Option<(EdgeKind, String)> {
     let kind = snapshot.edge_kind(edge);
     let name = snapshot.edge_names(edge..edge + 1).first().copied()?;
     let text = if kind.is_indexed() { name.to_string() } else { snapshot.text(name).into_owned() };

@@ -49,6 +49,14 @@ fn a_snapshot_that_breaks_off_says_how_far_it_got() {
     assert!(error.contains("in the edges, after 3 of 17 edges"), "{error}");
 }
 
+/// Of two objects with one id it can't be told which is which in another snapshot.
+#[test]
+fn ids_that_occur_twice_do_not_grow() {
+    let text = SMALL.replacen("\n,0,8,19,40,1", "\n,0,8,1,72057594037927936,1", 1);
+    assert_ne!(text, SMALL);
+    use_all(&read(text.as_bytes()).expect("it can be read"));
+}
+
 #[test]
 fn errors_say_where() {
     let changed = |from: &str, to: &str| {
