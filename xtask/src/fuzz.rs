@@ -40,9 +40,10 @@ pub(crate) struct FuzzOptions {
 /// or tests of crates/heap.
 pub(crate) fn run(root: &Path, options: &FuzzOptions) -> Result<bool> {
     let target = root.join("target/fuzz");
-    let (manifest, program, seeds, folder) = match options.what {
-        What::Perfdata => ("crates/perf/fuzz/Cargo.toml", "perf_data", "fixtures/perfdata", "corpus"),
-        What::Heap => ("crates/heap/fuzz/Cargo.toml", "heap_snapshot", "crates/heap/fuzz/seeds", "corpus-heap"),
+    // The longest input, in bytes: the snapshot that has everything is small.
+    let (manifest, program, seeds, folder, longest) = match options.what {
+        What::Perfdata => ("crates/perf/fuzz/Cargo.toml", "perf_data", "fixtures/perfdata", "corpus", 65_536),
+        What::Heap => ("crates/heap/fuzz/Cargo.toml", "heap_snapshot", "crates/heap/fuzz/seeds", "corpus-heap", 4_096),
     };
     let (corpus, found) = (target.join(folder), target.join("found"));
     for folder in [&corpus, &found] {
@@ -59,10 +60,9 @@ pub(crate) fn run(root: &Path, options: &FuzzOptions) -> Result<bool> {
     let artifacts = format!("-artifact_prefix={}/", found.display());
     let (runs, seconds) = (format!("-runs={}", options.runs), format!("-max_total_time={}", options.seconds));
     let seeds = root.join(seeds);
-    let mut arguments = vec![runs, seconds, artifacts];
+    let mut arguments = vec![runs, seconds, artifacts, format!("-max_len={longest}")];
     // A hang is an input that takes ten seconds; memory beyond the bound is a finding, too.
-    let bounds =
-        ["-timeout=10", "-rss_limit_mb=1024", "-malloc_limit_mb=160", "-max_len=65536", "-print_final_stats=1"];
+    let bounds = ["-timeout=10", "-rss_limit_mb=1024", "-malloc_limit_mb=160", "-print_final_stats=1"];
     arguments.extend(bounds.map(str::to_owned));
     arguments.extend([&corpus, &seeds].map(|folder| folder.display().to_string()));
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
