@@ -98,7 +98,76 @@ fn suspects_are_not_cut() {
     let clean = ["clean-1", "clean-2", "clean-3"].map(|name| fixture(&format!("library/{name}.heapsnapshot.zst")));
     let [first, second, third] = &clean;
     let table = burnmark_in(folder.path(), &["heap", first, second, third]).ok().stdout;
-    assert!(table.contains("nothing that grew in every interval by 64 KiB or 1 % of all growth"), "{table}");
+    assert!(table.contains("nothing grew in every interval by at least 64 KiB and 1 % of all growth"), "{table}");
+}
+
+/// The fields of a line of CSV.
+fn fields(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut quoted = false;
+    for char in line.chars() {
+        match char {
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(String::new()),
+            char => fields.last_mut().expect("there is one").push(char),
+        }
+    }
+    fields
+}
+
+/// Machines get plain numbers, with the unit in the column's name, and no number where there is none.
+#[test]
+fn csv_and_json_have_plain_numbers() {
+    let folder = folder();
+    let (before, after) = (fixture("node22-before.heapsnapshot.zst"), fixture("node22.heapsnapshot.zst"));
+    let leaks = ["leak-1", "leak-2", "leak-3"].map(|name| fixture(&format!("library/{name}.heapsnapshot.zst")));
+    let chromium = fixture("chromium.heapsnapshot.zst");
+    let runs = [
+        vec![after.as_str(), "--limit", "0"],
+        vec![&chromium],
+        vec![&before, &after],
+        vec![&leaks[0], &leaks[1], &leaks[2], "--iterations", "60,160,260"],
+        vec![&after, "--id", "1"],
+    ];
+    let mut tables = std::collections::BTreeSet::new();
+    for run in &runs {
+        let csv = burnmark_in(folder.path(), &[&["heap", "--csv"], &run[..]].concat()).ok().stdout;
+        let mut header = Vec::new();
+        for line in csv.lines() {
+            let fields = fields(line);
+            if fields[0] == "table" || line.is_empty() {
+                header = fields;
+                continue;
+            }
+            tables.insert(fields[0].clone());
+            assert_eq!(fields.len(), header.len(), "{line}");
+            for (name, value) in header.iter().zip(&fields) {
+                let numbers = || value.split(' ').filter(|number| !number.is_empty());
+                assert!(!name.contains(' ') && name.is_ascii(), "{name}");
+                if name.ends_with("_bytes") || name.ends_with("_s") || name.contains("count") || name == "rank" {
+                    assert!(numbers().all(|number| number.parse::<i64>().is_ok()), "{name}: {value} in {line}");
+                } else if name.ends_with("share") {
+                    assert!(value.parse::<f64>().is_ok_and(|share| (0.0..=1.5).contains(&share)), "{name}: {value}");
+                } else if name == "distance" && !value.is_empty() {
+                    assert!(value.parse::<u32>().is_ok_and(|distance| distance < 10_000), "{name}: {value} in {line}");
+                }
+            }
+        }
+    }
+    for table in ["Heap", "Leak suspects", "Heap Snapshot Comparison", "Growth by class", "Detached DOM", "Object"] {
+        assert!(tables.contains(table), "{table}: {tables:?}");
+    }
+    let arguments = ["heap", &after, "--json", "--limit", "0", "--nodes", "nodes.csv"];
+    let json = burnmark_in(folder.path(), &arguments).ok().json();
+    let distances: Vec<&serde_json::Value> =
+        json["classes"].as_array().expect("rows").iter().map(|row| &row["distance"]).collect();
+    assert!(distances.iter().all(|distance| distance.is_null() || distance.as_u64().is_some_and(|far| far < 10_000)));
+    let nodes = std::fs::read_to_string(folder.path().join("nodes.csv")).expect("it was written");
+    let distances: Vec<String> = nodes.lines().skip(1).map(|line| fields(line)[5].clone()).collect();
+    assert!(distances.iter().any(String::is_empty) && distances.iter().any(|distance| distance == "1"));
+    assert!(
+        distances.iter().all(|distance| distance.is_empty() || distance.parse::<u32>().is_ok_and(|far| far < 10_000))
+    );
 }
 
 /// Allocation profiles: V8's and pprof's, by bytes and by objects.

@@ -3,6 +3,7 @@
 use burnmark_heap::{Group, Snapshot, Step, Suspect};
 use serde_json::{Value, json};
 
+use super::cell::reached;
 use super::{HeapInput, HeapView};
 use crate::top::json::to_text;
 
@@ -21,7 +22,7 @@ pub(super) fn render(input: &HeapInput<'_>, view: &HeapView) -> String {
     let classes = view.classes.iter().take(view.limit).map(|class| {
         json!({
             "name": class.name, "count": class.sums.count, "shallow": class.sums.shallow,
-            "retained": class.sums.retained, "distance": class.sums.distance, "location": place(class.location),
+            "retained": class.sums.retained, "distance": reached(class.sums.distance), "location": place(class.location),
         })
     });
     let classes: Vec<Value> = classes.collect();
@@ -106,7 +107,7 @@ fn overview_json(snapshot: &Snapshot, overview: &burnmark_heap::Overview, docume
 fn object(snapshot: &Snapshot, node: u32) -> Value {
     json!({
         "id": snapshot.id(node), "name": snapshot.label(node), "type": snapshot.kind(node).name(),
-        "shallow": snapshot.shallow(node), "retained": snapshot.retained(node), "distance": snapshot.distance(node),
+        "shallow": snapshot.shallow(node), "retained": snapshot.retained(node), "distance": reached(snapshot.distance(node)),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Reports on heap snapshots: one sheet of a few columns per question, in every form.
 
+mod cell;
 mod json;
 mod sheet;
 mod sheets;
@@ -7,7 +8,7 @@ mod sheets;
 use burnmark_heap::{Class, Edge, Growth, Overview, Snapshot, Step};
 
 use crate::TableForm;
-pub(crate) use sheets::bytes;
+pub(crate) use cell::bytes;
 
 /// A snapshot and what it is called.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +80,8 @@ pub fn heap(input: &HeapInput<'_>, view: &HeapView, form: &TableForm) -> String 
     text.join("\n")
 }
 
-/// Every node, one line each: `id,type,name,shallow,retained,distance,dominator_id`.
+/// Every node, one line each: `id,type,name,shallow,retained,distance,dominator_id`; sizes in bytes, no distance where only
+/// the system, or nothing, reaches the node.
 ///
 /// # Errors
 /// What writing gives.
@@ -95,7 +97,7 @@ pub fn heap_nodes(snapshot: &Snapshot, out: &mut dyn std::io::Write) -> std::io:
             snapshot.kind(node).name(),
             snapshot.shallow(node),
             snapshot.retained(node),
-            snapshot.distance(node),
+            cell::reached(snapshot.distance(node)).map_or(String::new(), |distance| distance.to_string()),
             snapshot.id(snapshot.dominator(node)),
         )?;
     }

@@ -1,16 +1,37 @@
-//! A table of text cells, in every form.
+//! A table, in every form.
 
+use super::cell::Cell;
 use crate::names::{cut_middle, printable, width};
 use crate::top::csv::field;
 use crate::top::markdown::escaped;
+
+/// A column.
+#[derive(Debug)]
+pub(super) struct Column {
+    /// For people.
+    name: &'static str,
+    /// In CSV, with the unit.
+    csv: &'static str,
+    /// Numbers are aligned to the right.
+    is_number: bool,
+}
+
+/// A column of texts.
+pub(super) const fn text(name: &'static str, csv: &'static str) -> Column {
+    Column { name, csv, is_number: false }
+}
+
+/// A column of numbers.
+pub(super) const fn number(name: &'static str, csv: &'static str) -> Column {
+    Column { name, csv, is_number: true }
+}
 
 /// A table with a title.
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
     pub(super) title: &'static str,
-    /// Names of columns; those of numbers begin with `>`, and are aligned to the right.
-    pub(super) columns: Vec<String>,
-    pub(super) rows: Vec<Vec<String>>,
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Vec<Cell>>,
     /// How many of the last columns stand below their row on a terminal: long texts.
     pub(super) below: usize,
     /// Below the table, one line each.
@@ -19,27 +40,26 @@ pub(super) struct Sheet {
 
 const GAP: usize = 2;
 const LEAST: usize = 12;
-/// Lines of the terminal that a text below a row may take.
+/// Lines of the terminal that a text below a row may take, or little more.
 const LINES_BELOW: usize = 3;
+const INDENT: usize = 3;
 
 impl Sheet {
-    pub(super) fn new(title: &'static str, columns: &[&str]) -> Self {
-        let columns = columns.iter().map(|name| (*name).to_owned()).collect();
-        Self { title, columns, ..Self::default() }
+    pub(super) fn new(title: &'static str, columns: impl Into<Vec<Column>>) -> Self {
+        Self { title, columns: columns.into(), ..Self::default() }
     }
 
     fn name(&self, column: usize) -> &str {
-        self.columns[column].trim_start_matches('>')
+        self.columns[column].name
     }
 
     fn is_number(&self, column: usize) -> bool {
-        self.columns[column].starts_with('>')
+        self.columns[column].is_number
     }
 
     /// Aligned text. Columns of text share what numbers leave.
     pub(super) fn terminal(&self, room: usize, colours: bool) -> String {
-        let cells: Vec<Vec<String>> =
-            self.rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
+        let cells: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(shown).collect()).collect();
         let widest = |column: usize| {
             let cells = cells.iter().map(|row| width(&row[column]));
             cells.max().unwrap_or(0).max(width(self.name(column)))
@@ -77,9 +97,7 @@ impl Sheet {
         for row in &cells {
             text.push_str(&line(&|column| row[column].clone()));
             for (column, cell) in row.iter().enumerate().skip(beside).filter(|(_, cell)| !cell.is_empty()) {
-                let cell = format!("   {}: {cell}", self.name(column));
-                text.push_str(&cut_middle(&cell, room.max(LEAST) * LINES_BELOW));
-                text.push('\n');
+                text.push_str(&below(&format!("{}: {cell}", self.name(column)), room.max(LEAST)));
             }
         }
         self.notes.iter().for_each(|note| text.push_str(&(note.clone() + "\n")));
@@ -101,7 +119,7 @@ impl Sheet {
         text.push('\n');
         for row in &self.rows {
             text.push('|');
-            row.iter().for_each(|cell| text.push_str(&format!(" {} |", escaped(cell))));
+            row.iter().for_each(|cell| text.push_str(&format!(" {} |", escaped(&cell.shown()))));
             text.push('\n');
         }
         if !self.notes.is_empty() {
@@ -114,20 +132,55 @@ impl Sheet {
     /// RFC 4180, with the title as the first column.
     pub(super) fn csv(&self) -> String {
         let mut text = String::from("table");
-        (0..self.columns.len()).for_each(|column| text.push_str(&format!(",{}", field(self.name(column)))));
+        self.columns.iter().for_each(|column| text.push_str(&format!(",{}", column.csv)));
         text.push_str("\r\n");
         for row in &self.rows {
             text.push_str(&field(self.title));
-            for (column, cell) in row.iter().enumerate() {
-                let cell = if self.is_number(column) { cell.replace(',', "") } else { field(cell) };
-                text.push_str(&format!(",{cell}"));
-            }
+            row.iter().for_each(|cell| text.push_str(&format!(",{}", cell.plain())));
             text.push_str("\r\n");
         }
         text
     }
 }
 
-fn shown(cell: &str) -> String {
-    if cell.is_empty() { String::new() } else { printable(cell).into_owned() }
+/// A long text below its row: indented, in lines that end between words.
+fn below(text: &str, room: usize) -> String {
+    let indent = INDENT.min(room / 4);
+    let text = cut_middle(text, (room - indent) * LINES_BELOW);
+    let mut lines = String::new();
+    let mut line = String::new();
+    let end = |line: &mut String, lines: &mut String| {
+        lines.push_str(&format!("{}{line}\n", " ".repeat(indent)));
+        line.clear();
+    };
+    for word in text.split(' ') {
+        if !line.is_empty() && width(&line) + 1 + width(word) > room - indent {
+            end(&mut line, &mut lines);
+            // The next lines stand a bit further in.
+            line.push_str("  ");
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    end(&mut line, &mut lines);
+    lines
+}
+
+fn shown(cell: &Cell) -> String {
+    let text = cell.shown();
+    if text.is_empty() { text } else { printable(&text).into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_break_between_words() {
+        let text = below("held by: global → .cache Map → (internal) table", 24);
+        assert_eq!(text, "   held by: global →\n     .cache Map →\n     (internal) table\n");
+        assert!(below(&"word ".repeat(100), 40).lines().count() <= 4);
+        assert_eq!(below(&"x".repeat(30), 20).lines().count(), 1);
+    }
 }

@@ -2,9 +2,10 @@
 
 use burnmark_heap::{EdgeKind, Growth, Location, Overview, Snapshot, Step, Suspect, shown};
 
-use super::sheet::Sheet;
+use super::cell::Cell;
+use super::sheet::{Sheet, number, text};
 use super::{HeapInput, HeapObject, HeapView};
-use crate::numbers::{count, decimal, percent};
+use crate::numbers::count;
 
 /// Steps of a path that are shown at its beginning and end.
 const HEAD: usize = 3;
@@ -35,22 +36,6 @@ pub(super) fn all(input: &HeapInput<'_>, view: &HeapView) -> Vec<Sheet> {
     sheets
 }
 
-/// Bytes in a unit that suits them.
-pub(crate) fn bytes(bytes: i128) -> String {
-    let size = bytes.unsigned_abs() as f64;
-    let sign = if bytes < 0 { "-" } else { "" };
-    match size {
-        0.0..10_240.0 => format!("{sign}{} B", count(bytes.unsigned_abs() as i128)),
-        10_240.0..10_485_760.0 => format!("{sign}{} KiB", decimal(size / 1024.0, 1)),
-        10_485_760.0..10_737_418_240.0 => format!("{sign}{} MiB", decimal(size / 1_048_576.0, 1)),
-        _ => format!("{sign}{} GiB", decimal(size / 1_073_741_824.0, 2)),
-    }
-}
-
-fn change(delta: i128) -> String {
-    if delta > 0 { format!("+{}", bytes(delta)) } else { bytes(delta) }
-}
-
 /// A path in one line; long ones are cut in the middle.
 pub(super) fn path_text(snapshot: &Snapshot, path: &[Step]) -> String {
     let one = |step: &Step| {
@@ -78,16 +63,8 @@ fn place(location: Option<Location>) -> String {
     location.map_or(String::new(), |at| format!("script {}:{}:{}", at.script, at.line + 1, at.column + 1))
 }
 
-fn distance(distance: i32) -> String {
-    match distance {
-        ..0 => "–".to_owned(),
-        100_000_000.. => "system".to_owned(),
-        _ => distance.to_string(),
-    }
-}
-
 fn summary(snapshot: &Snapshot, view: &HeapView) -> Sheet {
-    let mut sheet = Sheet::new("Heap", &["what", ">size", ">%"]);
+    let mut sheet = Sheet::new("Heap", [text("what", "what"), number("size", "size_bytes"), number("%", "share")]);
     let statistics = snapshot.statistics();
     let total = statistics.total.max(1) as f64;
     let rows = [
@@ -100,7 +77,7 @@ fn summary(snapshot: &Snapshot, view: &HeapView) -> Sheet {
         ("system", statistics.system),
     ];
     for (what, size) in rows {
-        sheet.rows.push(vec![what.to_owned(), bytes(size.into()), percent(size as f64 / total)]);
+        sheet.rows.push(vec![what.into(), Cell::Bytes(size.into()), Cell::Share(size as f64 / total)]);
     }
     if let Some(size) = view.sizes.last() {
         sheet.notes.push(format!("{}: {} nodes, {} edges", size.name, count(size.nodes), count(size.edges)));
@@ -109,8 +86,15 @@ fn summary(snapshot: &Snapshot, view: &HeapView) -> Sheet {
 }
 
 fn classes(snapshot: &Snapshot, view: &HeapView) -> Sheet {
-    let mut sheet =
-        Sheet::new("Classes by retained size", &["class", ">count", ">shallow", ">retained", ">%", ">distance"]);
+    let columns = [
+        text("class", "class"),
+        number("count", "count"),
+        number("shallow", "shallow_bytes"),
+        number("retained", "retained_bytes"),
+        number("%", "retained_share"),
+        number("distance", "distance"),
+    ];
+    let mut sheet = Sheet::new("Classes by retained size", columns);
     let total = snapshot.total_size().max(1) as f64;
     for class in view.classes.iter().take(view.limit) {
         let sums = &class.sums;
@@ -119,12 +103,12 @@ fn classes(snapshot: &Snapshot, view: &HeapView) -> Sheet {
             None => class.name.clone(),
         };
         sheet.rows.push(vec![
-            name,
-            count(sums.count),
-            bytes(sums.shallow.into()),
-            bytes(sums.retained.into()),
-            percent(sums.retained as f64 / total),
-            distance(sums.distance),
+            name.into(),
+            Cell::Count(sums.count.into()),
+            Cell::Bytes(sums.shallow.into()),
+            Cell::Bytes(sums.retained.into()),
+            Cell::Share(sums.retained as f64 / total),
+            Cell::Distance(sums.distance),
         ]);
     }
     if let Some(more) = view.classes.len().checked_sub(view.limit).filter(|more| *more > 0) {
@@ -134,85 +118,105 @@ fn classes(snapshot: &Snapshot, view: &HeapView) -> Sheet {
 }
 
 fn overview_sheets(snapshot: &Snapshot, overview: &Overview) -> Vec<Sheet> {
-    let mut biggest = Sheet { below: 1, ..Sheet::new("Biggest retainers", &["object", ">retained", "held by"]) };
+    let object = || text("object", "object");
+    let retained = || number("retained", "retained_bytes");
+    let held_by = || text("held by", "held_by");
+    let mut biggest = Sheet { below: 1, ..Sheet::new("Biggest retainers", [object(), retained(), held_by()]) };
     for retainer in &overview.biggest {
         biggest.rows.push(vec![
-            named(snapshot, retainer.node),
-            bytes(snapshot.retained(retainer.node).into()),
-            path_text(snapshot, &retainer.path),
+            named(snapshot, retainer.node).into(),
+            Cell::Bytes(snapshot.retained(retainer.node).into()),
+            path_text(snapshot, &retainer.path).into(),
         ]);
     }
-    let columns = ["object", ">retained", "through", "held by"];
-    let mut accumulations = Sheet { below: 2, ..Sheet::new("Where memory accumulates", &columns) };
+    let columns = [object(), retained(), text("through", "through"), held_by()];
+    let mut accumulations = Sheet { below: 2, ..Sheet::new("Where memory accumulates", columns) };
     for point in &overview.accumulations {
-        let members = point.members.iter().take(3);
-        let members: Vec<String> =
-            members.map(|(class, n, size)| format!("{} {class} ({})", count(*n), bytes((*size).into()))).collect();
         accumulations.rows.push(vec![
-            named(snapshot, point.node),
-            bytes(snapshot.retained(point.node).into()),
-            members.join(", "),
-            path_text(snapshot, &point.path),
+            named(snapshot, point.node).into(),
+            Cell::Bytes(snapshot.retained(point.node).into()),
+            Cell::Members(point.members.iter().take(3).cloned().collect()),
+            path_text(snapshot, &point.path).into(),
         ]);
     }
-    let mut detached = Sheet::new("Detached DOM", &["class", ">count", ">shallow", ">retained", "largest"]);
+    let class = || text("class", "class");
+    let number_of = || number("count", "count");
+    let shallow = || number("shallow", "shallow_bytes");
+    let columns = [class(), number_of(), shallow(), retained(), text("largest", "largest")];
+    let mut detached = Sheet::new("Detached DOM", columns);
     for group in &overview.detached {
         detached.rows.push(vec![
-            group.name.clone(),
-            count(group.count),
-            bytes(group.shallow.into()),
-            bytes(group.retained.into()),
-            named(snapshot, group.largest),
+            group.name.clone().into(),
+            Cell::Count(group.count.into()),
+            Cell::Bytes(group.shallow.into()),
+            Cell::Bytes(group.retained.into()),
+            named(snapshot, group.largest).into(),
         ]);
     }
-    let mut strings = Sheet::new("Duplicated strings", &["string", ">count", ">size", ">wasted"]);
+    let columns =
+        [text("string", "string"), number_of(), number("size", "size_bytes"), number("wasted", "wasted_bytes")];
+    let mut strings = Sheet::new("Duplicated strings", columns);
     for group in &overview.strings {
-        let text: String = group.name.chars().take(60).collect();
-        let row = vec![text, count(group.count), bytes(group.shallow.into()), bytes(group.retained.into())];
-        strings.rows.push(row);
+        strings.rows.push(vec![
+            Cell::Excerpt(group.name.clone(), 60),
+            Cell::Count(group.count.into()),
+            Cell::Bytes(group.shallow.into()),
+            Cell::Bytes(group.retained.into()),
+        ]);
     }
-    let mut collections =
-        Sheet::new("Sparse and oversized collections", &["object", ">size", ">slots", ">used by objects"]);
+    let columns = [
+        object(),
+        number("size", "size_bytes"),
+        number("slots", "slots"),
+        number("used by objects", "used_by_objects"),
+    ];
+    let mut collections = Sheet::new("Sparse and oversized collections", columns);
     for collection in &overview.collections {
         collections.rows.push(vec![
-            named(snapshot, collection.node),
-            bytes(collection.shallow.into()),
-            count(collection.slots),
-            count(collection.used),
+            named(snapshot, collection.node).into(),
+            Cell::Bytes(collection.shallow.into()),
+            Cell::Count(collection.slots.into()),
+            Cell::Count(collection.used.into()),
         ]);
     }
     if !collections.rows.is_empty() {
         collections.notes.push("small integers don't show in a snapshot: arrays of numbers look empty".to_owned());
     }
-    let mut closures = Sheet::new("Functions by source location", &["function", "place", ">count", ">retained"]);
+    let columns = [text("function", "function"), text("place", "place"), number_of(), retained()];
+    let mut closures = Sheet::new("Functions by source location", columns);
     for group in &overview.closures {
         let name = if group.name.is_empty() { "(anonymous)".to_owned() } else { group.name.clone() };
-        closures.rows.push(vec![name, place(group.location), count(group.count), bytes(group.retained.into())]);
+        closures.rows.push(vec![
+            name.into(),
+            place(group.location).into(),
+            Cell::Count(group.count.into()),
+            Cell::Bytes(group.retained.into()),
+        ]);
     }
     vec![biggest, accumulations, detached, strings, collections, closures]
 }
 
 fn suspects(snapshot: &Snapshot, growth: &Growth) -> Sheet {
     let columns = [
-        ">#",
-        "what grows",
-        ">growth",
-        ">retained now",
-        ">% of growth",
-        ">per iteration",
-        "likely cause",
-        "evidence",
-        "under",
-        "growth per interval",
-        "hint",
-        "held by",
+        number("#", "rank"),
+        text("what grows", "what"),
+        number("growth", "growth_bytes"),
+        number("retained now", "retained_bytes"),
+        number("% of growth", "growth_share"),
+        number("per iteration", "objects_per_iteration"),
+        text("likely cause", "cause"),
+        text("evidence", "evidence"),
+        text("under", "under"),
+        text("growth per interval", "growth_per_interval_bytes"),
+        text("hint", "hint"),
+        text("held by", "held_by"),
     ];
-    let mut sheet = Sheet { below: 4, ..Sheet::new("Leak suspects", &columns) };
+    let mut sheet = Sheet { below: 4, ..Sheet::new("Leak suspects", columns) };
     for (index, suspect) in growth.suspects.iter().enumerate() {
         sheet.rows.push(suspect_row(snapshot, index, suspect));
     }
     if growth.suspects.is_empty() && growth.same_process {
-        sheet.notes.push("nothing that grew in every interval by 64 KiB or 1 % of all growth".to_owned());
+        sheet.notes.push("nothing grew in every interval by at least 64 KiB and 1 % of all growth".to_owned());
     }
     if !growth.same_process {
         let note = "the snapshots are of different processes: classes can be compared, objects can't";
@@ -225,62 +229,76 @@ fn suspects(snapshot: &Snapshot, growth: &Growth) -> Sheet {
     sheet
 }
 
-fn suspect_row(snapshot: &Snapshot, index: usize, suspect: &Suspect) -> Vec<String> {
-    let steps: Vec<String> = suspect.growth.iter().map(|step| change((*step).into())).collect();
-    let per_iteration = suspect.per_iteration.map_or(String::new(), |rate| {
-        if suspect.constant { format!("{} each", decimal(rate, 0)) } else { decimal(rate, 2) }
-    });
+fn suspect_row(snapshot: &Snapshot, index: usize, suspect: &Suspect) -> Vec<Cell> {
+    let steps = if suspect.growth.len() > 1 { suspect.growth.clone() } else { Vec::new() };
     vec![
-        (index + 1).to_string(),
-        suspect.what.clone(),
-        change(suspect.growth.iter().map(|step| i128::from(*step)).sum()),
-        bytes(suspect.retained.into()),
-        percent(suspect.share),
-        per_iteration,
-        suspect.cause.name().to_owned(),
-        suspect.tier.name().to_owned(),
-        named(snapshot, suspect.node),
-        if steps.len() > 1 { steps.join(" ") } else { String::new() },
-        suspect.hint.clone(),
-        path_text(snapshot, &suspect.path),
+        Cell::Count(index as i128 + 1),
+        suspect.what.clone().into(),
+        Cell::Change(Some(suspect.growth.iter().map(|step| i128::from(*step)).sum())),
+        Cell::Bytes(suspect.retained.into()),
+        Cell::Share(suspect.share),
+        Cell::Rate(suspect.per_iteration, suspect.constant),
+        suspect.cause.name().into(),
+        suspect.tier.name().into(),
+        named(snapshot, suspect.node).into(),
+        Cell::Changes(steps),
+        suspect.hint.clone().into(),
+        path_text(snapshot, &suspect.path).into(),
     ]
 }
 
 /// As optimization logs have it.
 fn comparison(view: &HeapView) -> Sheet {
-    let mut sheet = Sheet::new("Heap Snapshot Comparison", &["Snapshot", "Time", ">Heap Size", ">Delta"]);
+    let columns = [
+        text("Snapshot", "snapshot"),
+        text("Time", "time_s"),
+        number("Heap Size", "heap_size_bytes"),
+        number("Delta", "delta_bytes"),
+    ];
+    let mut sheet = Sheet::new("Heap Snapshot Comparison", columns);
     let start = view.sizes.first().and_then(|size| size.written);
     for (index, size) in view.sizes.iter().enumerate() {
-        let time = match (start, size.written) {
-            (Some(start), Some(written)) => format!("{} s", written as i64 - start as i64),
-            _ => String::new(),
-        };
-        let delta = match index.checked_sub(1).map(|before| view.sizes[before].total) {
-            Some(before) => change(i128::from(size.total) - i128::from(before)),
-            None => "–".to_owned(),
-        };
-        sheet.rows.push(vec![size.name.clone(), time, bytes(size.total.into()), delta]);
+        let time = start.zip(size.written).map(|(start, written)| written as i64 - start as i64);
+        let before = index.checked_sub(1).map(|before| view.sizes[before].total);
+        sheet.rows.push(vec![
+            size.name.clone().into(),
+            Cell::Seconds(time),
+            Cell::Bytes(size.total.into()),
+            Cell::Change(before.map(|before| i128::from(size.total) - i128::from(before))),
+        ]);
     }
     sheet
 }
 
 /// As optimization logs have it.
 fn retained_objects(growth: &Growth) -> Sheet {
-    let mut sheet = Sheet::new("Retained Objects Analysis", &["Object Type", ">Count", ">Size", "Likely Cause"]);
+    let columns = [
+        text("Object Type", "object_type"),
+        number("Count", "count"),
+        number("Size", "size_bytes"),
+        text("Likely Cause", "likely_cause"),
+    ];
+    let mut sheet = Sheet::new("Retained Objects Analysis", columns);
     for suspect in &growth.suspects {
         sheet.rows.push(vec![
-            suspect.what.clone(),
-            count(suspect.born.iter().sum::<u64>()),
-            bytes(suspect.growth.iter().sum::<i64>().into()),
-            suspect.cause.name().to_owned(),
+            suspect.what.clone().into(),
+            Cell::Count(suspect.born.iter().sum::<u64>().into()),
+            Cell::Bytes(suspect.growth.iter().map(|step| i128::from(*step)).sum()),
+            suspect.cause.name().into(),
         ]);
     }
     sheet
 }
 
 fn class_growth(growth: &Growth, limit: usize) -> Sheet {
-    let columns = ["class", ">count", ">Δ count", ">Δ shallow", ">Δ retained"];
-    let mut sheet = Sheet::new("Growth by class", &columns);
+    let columns = [
+        text("class", "class"),
+        number("count", "count_per_snapshot"),
+        number("Δ count", "count_growth"),
+        number("Δ shallow", "shallow_growth_bytes"),
+        number("Δ retained", "retained_growth_bytes"),
+    ];
+    let mut sheet = Sheet::new("Growth by class", columns);
     for row in &growth.classes {
         let delta = |column: &[u64]| {
             i128::from(column.last().copied().unwrap_or(0)) - i128::from(column.first().copied().unwrap_or(0))
@@ -288,13 +306,12 @@ fn class_growth(growth: &Growth, limit: usize) -> Sheet {
         if delta(&row.shallow) <= 0 || sheet.rows.len() == limit {
             break;
         }
-        let counts: Vec<String> = row.count.iter().map(|n| count(*n)).collect();
         sheet.rows.push(vec![
-            row.name.clone(),
-            counts.join(" → "),
-            count(delta(&row.count)),
-            change(delta(&row.shallow)),
-            change(delta(&row.retained)),
+            row.name.clone().into(),
+            Cell::Counts(row.count.clone()),
+            Cell::Count(delta(&row.count)),
+            Cell::Change(Some(delta(&row.shallow))),
+            Cell::Change(Some(delta(&row.retained))),
         ]);
     }
     sheet
@@ -302,23 +319,32 @@ fn class_growth(growth: &Growth, limit: usize) -> Sheet {
 
 fn kept(growth: &Growth, limit: usize) -> Sheet {
     let title = "Born between the first two snapshots and still there";
-    let mut sheet = Sheet::new(title, &["class", ">count", ">shallow"]);
+    let columns = [text("class", "class"), number("count", "count"), number("shallow", "shallow_bytes")];
+    let mut sheet = Sheet::new(title, columns);
     for (class, n, size) in growth.kept.iter().take(limit) {
-        sheet.rows.push(vec![class.clone(), count(*n), bytes((*size).into())]);
+        sheet.rows.push(vec![class.clone().into(), Cell::Count((*n).into()), Cell::Bytes((*size).into())]);
     }
     sheet
 }
 
 fn held_by(snapshot: &Snapshot, node: u32, path: &[Step]) -> Sheet {
-    let mut sheet = Sheet::new("Object", &["held by", "object", ">shallow", ">retained", ">distance", "dominates"]);
+    let columns = [
+        text("held by", "held_by"),
+        text("object", "object"),
+        number("shallow", "shallow_bytes"),
+        number("retained", "retained_bytes"),
+        number("distance", "distance"),
+        text("dominates", "dominates"),
+    ];
+    let mut sheet = Sheet::new("Object", columns);
     for step in path {
         sheet.rows.push(vec![
-            step.edge.clone(),
-            named(snapshot, step.node),
-            bytes(snapshot.shallow(step.node).into()),
-            bytes(snapshot.retained(step.node).into()),
-            distance(snapshot.distance(step.node)),
-            if step.dominates { "yes" } else { "" }.to_owned(),
+            step.edge.clone().into(),
+            named(snapshot, step.node).into(),
+            Cell::Bytes(snapshot.shallow(step.node).into()),
+            Cell::Bytes(snapshot.retained(step.node).into()),
+            Cell::Distance(snapshot.distance(step.node)),
+            Cell::Yes(step.dominates),
         ]);
     }
     let held: Vec<String> = snapshot.retainers(node).take(20).map(|node| named(snapshot, node)).collect();
@@ -328,15 +354,22 @@ fn held_by(snapshot: &Snapshot, node: u32, path: &[Step]) -> Sheet {
 
 /// What an object refers to.
 fn refers_to(snapshot: &Snapshot, object: &HeapObject, limit: usize) -> Sheet {
-    let mut sheet = Sheet::new("Refers to", &["edge", "object", ">shallow", ">retained", "dominates"]);
+    let columns = [
+        text("edge", "edge"),
+        text("object", "object"),
+        number("shallow", "shallow_bytes"),
+        number("retained", "retained_bytes"),
+        text("dominates", "dominates"),
+    ];
+    let mut sheet = Sheet::new("Refers to", columns);
     for edge in object.edges.iter().take(limit) {
         let weak = if edge.kind == EdgeKind::Weak { " (weak)" } else { "" };
         sheet.rows.push(vec![
-            shown(edge.kind, &snapshot.edge_text(edge)) + weak,
-            named(snapshot, edge.to),
-            bytes(snapshot.shallow(edge.to).into()),
-            bytes(snapshot.retained(edge.to).into()),
-            if snapshot.dominator(edge.to) == object.node { "yes" } else { "" }.to_owned(),
+            (shown(edge.kind, &snapshot.edge_text(edge)) + weak).into(),
+            named(snapshot, edge.to).into(),
+            Cell::Bytes(snapshot.shallow(edge.to).into()),
+            Cell::Bytes(snapshot.retained(edge.to).into()),
+            Cell::Yes(snapshot.dominator(edge.to) == object.node),
         ]);
     }
     if let Some(more) = object.edges.len().checked_sub(limit).filter(|more| *more > 0) {
