@@ -71,12 +71,16 @@ fn one(root: &Path, options: &Options, engine: &Path, file: &Path) -> Result<boo
         command.current_dir(engine).env("NODES", "");
         command
     };
-    let (mut our_times, mut their_times, mut phases): (Vec<f64>, Vec<f64>, Vec<Phases>) = Default::default();
-    for _ in 0..options.rounds.max(1) {
-        let (seconds, text) = timed(ours())?;
-        our_times.push(seconds);
-        phases.push(read_phases(&text)?);
-        their_times.push(timed(theirs())?.0);
+    let (mut our_times, mut their_times, mut their_own) = (Vec::new(), Vec::new(), Vec::new());
+    let mut phases: Vec<Phases> = Vec::new();
+    for round in 0..options.rounds.max(1) {
+        let run = timed(ours())?;
+        our_times.push(run.seconds);
+        phases.push(read_phases(&run.stdout)?);
+        let run = timed(theirs())?;
+        their_times.push(run.seconds);
+        their_own.push(own_time(&run.stderr)?);
+        eprintln!("  round {}: {:.3} s, DevTools {:.3} s", round + 1, our_times[round], their_times[round]);
     }
     let (our_time, their_time) = (median(our_times.clone()), median(their_times.clone()));
     println!("{}: {} MB, medians of {} rounds", file.display(), bytes / 1_000_000, our_times.len());
@@ -89,6 +93,11 @@ fn one(root: &Path, options: &Options, engine: &Path, file: &Path) -> Result<boo
         "  {their_time:8.3} s  Chrome DevTools' engine, whole process: {:.1} times as long",
         their_time / our_time
     );
+    let their_own = median(their_own);
+    println!(
+        "  {their_own:8.3} s  of that, what it takes to read by its own clock: {:.1} times as long",
+        their_own / our_time
+    );
     let pairs = our_times.iter().zip(&their_times).map(|(ours, theirs)| theirs / ours);
     println!("  {:8.1} times as long in the median of pairs", median(pairs.collect()));
     let mut bounded = Command::new("prlimit");
@@ -98,15 +107,29 @@ fn one(root: &Path, options: &Options, engine: &Path, file: &Path) -> Result<boo
     Ok(fits)
 }
 
-/// How long a command takes, and what it prints.
-fn timed(mut command: Command) -> Result<(f64, String)> {
+/// A process that has ended.
+struct Run {
+    seconds: f64,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs a command to its end.
+fn timed(mut command: Command) -> Result<Run> {
     let started = Instant::now();
     let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
     let seconds = started.elapsed().as_secs_f64();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     if !output.status.success() {
-        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+        bail!("{command:?} failed: {stderr}");
     }
-    Ok((seconds, String::from_utf8_lossy(&output.stdout).into_owned()))
+    Ok(Run { seconds, stdout, stderr })
+}
+
+/// Reads `FILE: 5 nodes, 123 ms`, in seconds.
+fn own_time(text: &str) -> Result<f64> {
+    let time = text.lines().rev().find_map(|line| line.strip_suffix(" ms")?.rsplit_once(' ')?.1.parse::<f64>().ok());
+    Ok(time.with_context(|| format!("the engine told no time: {text}"))? / 1_000.0)
 }
 
 /// Reads `name 0.123 s, name 0.456 s` behind the last colon.
@@ -134,6 +157,8 @@ mod tests {
             read_phases("a: b.heapsnapshot: 3 nodes, 4 edges: parse 0.125 s, all of it 2.000 s\n").expect("times");
         assert_eq!(phases, [("parse".to_owned(), 0.125), ("all of it".to_owned(), 2.0)]);
         assert!(read_phases("nothing").is_err());
+        assert_eq!(own_time("a\nb.heapsnapshot: 3 nodes, 1250 ms\n").expect("a time"), 1.25);
+        assert!(own_time("nothing").is_err());
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
     }
 }

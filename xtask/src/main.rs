@@ -6,6 +6,7 @@
 mod fixtures;
 mod fuzz;
 mod heap;
+mod leaks;
 mod licences;
 mod long;
 mod overhead;
@@ -40,8 +41,9 @@ enum Task {
     Licences,
     /// Build the small target programs of fixtures/programs into target/fixtures
     Fixtures(fixtures::FixtureOptions),
-    /// Sample programs with perf and burnmark at once and compare, at full length
-    Proof,
+    /// Sample programs with perf and burnmark at once and compare, at full length; `proof leaks` runs the programs that
+    /// leak under several versions of Node
+    Proof(suite::ProofOptions),
     /// Feed damaged perf.data files (`fuzz heap`: heap snapshots) to the reader until one breaks it
     Fuzz(fuzz::FuzzOptions),
     /// Count the false alarms of `burnmark diff`, and what of planted changes it finds: benches/README.md
@@ -71,7 +73,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Structure => structure::report(&root),
         Task::Licences => licences::report(&root),
         Task::Fixtures(options) => fixtures::report(&root, &options),
-        Task::Proof => suite::proof(&root),
+        Task::Proof(options) => suite::proof(&root, &options),
         Task::Fuzz(options) => fuzz::run(&root, &options),
         Task::Calibrate(options) => suite::calibrate(&root, &options),
         Task::Bench(options) => suite::bench(&root, &options),

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::setup::{self, Runner};
 use crate::shell;
-use crate::{heap, long, overhead, perfdata};
+use crate::{heap, leaks, long, overhead, perfdata};
 
 /// Where nextest leaves what each test printed (.config/nextest.toml).
 const JUNIT: &str = "target/nextest/default/junit.xml";
@@ -33,6 +33,23 @@ pub(crate) struct BenchOptions {
     /// Passed on to the benchmarks: part of a name, or criterion's options after --
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
+}
+
+/// What is to be proven.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Proof {
+    Accuracy,
+    Leaks,
+}
+
+#[derive(Args)]
+pub(crate) struct ProofOptions {
+    /// That stacks are right, or that leaks are named
+    #[arg(value_enum, default_value_t = Proof::Accuracy)]
+    what: Proof,
+    /// Versions of Node for `leaks`
+    #[arg(long, value_delimiter = ',', default_value = leaks::NODES)]
+    nodes: Vec<String>,
 }
 
 #[derive(Args)]
@@ -76,8 +93,11 @@ pub(crate) fn test(root: &Path, options: &TestOptions) -> Result<bool> {
     Ok(passed && examples)
 }
 
-/// Every comparison with perf, at full length and with the optimized burnmark; the tables are shown.
-pub(crate) fn proof(root: &Path) -> Result<bool> {
+/// Every comparison with perf, at full length and with the optimized burnmark, its tables shown; or the leaks.
+pub(crate) fn proof(root: &Path, options: &ProofOptions) -> Result<bool> {
+    if options.what == Proof::Leaks {
+        return leaks::run(root, &options.nodes);
+    }
     setup::packages(root)?;
     let Runner::Nextest(program) = setup::runner(root)? else {
         anyhow::bail!("the proof needs cargo-nextest: `cargo install cargo-nextest --locked`");
