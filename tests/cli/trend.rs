@@ -103,6 +103,8 @@ fn a_gap_is_no_leak_and_is_told() {
         "{}",
         run.stdout
     );
+    let svg = std::fs::read_to_string(folder.path().join("gap.svg")).expect("it was written");
+    assert_eq!(svg.matches("<polyline").count(), 2, "no line goes across the gap");
     let json = burnmark_in(folder.path(), &["trend", "gap.csv", "--json"]).ok().json();
     assert_eq!(
         (&json["verdict"], &json["gaps"], &json["points"]),

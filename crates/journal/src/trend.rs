@@ -124,6 +124,8 @@ pub struct Part {
     pub gaps: usize,
     /// The longest of these pauses, in seconds.
     pub longest: f64,
+    /// Pauses longer than this are gaps, in seconds.
+    pub least: f64,
     /// Points outside of the part.
     pub left_out: usize,
 }
@@ -131,7 +133,7 @@ pub struct Part {
 impl Part {
     /// What a reader should know.
     pub fn note(&self) -> String {
-        let Self { times: [from, to], gaps, longest, left_out } = *self;
+        let Self { times: [from, to], gaps, longest, left_out, .. } = *self;
         let times = if gaps == 1 { "once".to_owned() } else { format!("{gaps} times") };
         format!(
             "points stop {times}, for up to {longest:.0} s, and what went on then is not known: the {:.0} s with the most \
@@ -222,6 +224,7 @@ fn without_gaps(points: &[Point]) -> (&[Point], Option<Part>) {
         times: [largest[0].time, largest[largest.len() - 1].time],
         gaps,
         longest: apart.last().copied().unwrap_or(0.0),
+        least,
         left_out: points.len() - largest.len(),
     });
     (largest, part)

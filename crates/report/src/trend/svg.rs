@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use burnmark_journal::series::Point;
 use burnmark_journal::trend::TrendVerdict;
 
 use super::TrendReport;
@@ -52,7 +53,7 @@ fn step(range: f64) -> f64 {
 
 pub(super) fn draw(report: &TrendReport<'_>, title: &str, subtitle: &str) -> String {
     let points = &report.series.points;
-    let time = |at: Option<&burnmark_journal::series::Point>| at.map_or(0.0, |point| point.time);
+    let time = |at: Option<&Point>| at.map_or(0.0, |point| point.time);
     let (from, to) = (time(points.first()), time(points.last()));
     let least = points.iter().map(|point| point.bytes).fold(f64::INFINITY, f64::min);
     let most = points.iter().map(|point| point.bytes).fold(f64::NEG_INFINITY, f64::max);
@@ -85,13 +86,16 @@ pub(super) fn draw(report: &TrendReport<'_>, title: &str, subtitle: &str) -> Str
         );
         put(&mut svg, format_args!("<text x=\"{:.1}\" y=\"{}\" fill=\"#777\">warm-up</text>", begin + 6.0, TOP + 16.0));
     }
-    put(
-        &mut svg,
-        format_args!(
-            "<polyline fill=\"none\" stroke=\"#5d8aa8\" stroke-width=\"1\" points=\"{}\"/>",
-            polyline(report, &frame)
-        ),
-    );
+    // Nothing is known of what lies in a gap: no line goes across.
+    let least = report.trend.part.map_or(f64::INFINITY, |part| part.least);
+    let per = points.len().div_ceil(PIXELS).max(1);
+    for part in points.chunk_by(|a, b| b.time - a.time <= least) {
+        let points = polyline(part, per, &frame);
+        put(
+            &mut svg,
+            format_args!("<polyline fill=\"none\" stroke=\"#5d8aa8\" stroke-width=\"1\" points=\"{points}\"/>"),
+        );
+    }
     line(&mut svg, report, &frame, colour);
     svg.push_str("</svg>\n");
     svg
@@ -140,17 +144,14 @@ fn axes(svg: &mut String, frame: &Frame) {
 }
 
 /// The points; of more than a few per pixel, the lowest and the highest.
-fn polyline(report: &TrendReport<'_>, frame: &Frame) -> String {
-    let points = &report.series.points;
+fn polyline(points: &[Point], per: usize, frame: &Frame) -> String {
     let mut shown: Vec<(f64, f64)> = Vec::new();
-    let per = points.len().div_ceil(PIXELS).max(1);
     for part in points.chunks(per) {
         if per < 3 {
             shown.extend(part.iter().map(|point| (point.time, point.bytes)));
             continue;
         }
-        let by_size =
-            |a: &&burnmark_journal::series::Point, b: &&burnmark_journal::series::Point| a.bytes.total_cmp(&b.bytes);
+        let by_size = |a: &&Point, b: &&Point| a.bytes.total_cmp(&b.bytes);
         let (low, high) = (part.iter().min_by(by_size), part.iter().max_by(by_size));
         let mut both: Vec<(f64, f64)> = low.into_iter().chain(high).map(|point| (point.time, point.bytes)).collect();
         both.sort_by(|a, b| a.0.total_cmp(&b.0));
