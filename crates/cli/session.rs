@@ -28,6 +28,10 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Counting processes by `/proc` takes at most one part in so many of the time: there may be thousands of threads.
 const COUNTING_PART: u32 = 100;
 
+/// How soon to look again while handlers run on stacks of their own, and for how long after the last one was seen.
+const SOON: Duration = Duration::from_millis(4);
+const SOON_FOR: Duration = Duration::from_millis(500);
+
 /// Bytes of user stack copied with each sample at most; it begins with fewer where the rings are small.
 const USER_STACK_BYTES: u32 = 32 << 10;
 
@@ -126,22 +130,7 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
     meta.command = Some(command_name(&options.what, options.keep_args));
     let asked = asked(&options.what);
     let skips_missing = matches!(options.what, What::Found(_));
-    let (launched, target, mut counting) = match options.what {
-        What::Pids(pids) | What::Found(pids) => {
-            let counting = Counting::Running(ProcCounters::start(&pids, options.children));
-            (None, live::Target::Pids(pids), counting)
-        }
-        What::Threads(tids) => {
-            let counting = Counting::Running(ProcCounters::of_threads(&tids));
-            (None, live::Target::Threads(tids), counting)
-        }
-        What::All => (None, live::Target::All, Counting::Off),
-        What::Command(command) => {
-            let launched = Launched::spawn(command)?;
-            let pid = launched.pid();
-            (Some(launched), live::Target::Command(pid), Counting::Launched(Counters::open(pid)))
-        }
-    };
+    let (launched, target, mut counting) = begin(options.what, options.children)?;
     let mut session = Session::open(&live::Options {
         follows_children: options.children,
         skips_missing,
@@ -197,6 +186,26 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
     Ok(Recorded { parsed, command, left_behind, spool })
 }
 
+/// What is sampled and counted: a command is launched, and held back until it is sampled.
+fn begin(what: What, follows_children: bool) -> anyhow::Result<(Option<Launched>, live::Target, Counting)> {
+    Ok(match what {
+        What::Pids(pids) | What::Found(pids) => {
+            let counting = Counting::Running(ProcCounters::start(&pids, follows_children));
+            (None, live::Target::Pids(pids), counting)
+        }
+        What::Threads(tids) => {
+            let counting = Counting::Running(ProcCounters::of_threads(&tids));
+            (None, live::Target::Threads(tids), counting)
+        }
+        What::All => (None, live::Target::All, Counting::Off),
+        What::Command(command) => {
+            let launched = Launched::spawn(command)?;
+            let pid = launched.pid();
+            (Some(launched), live::Target::Command(pid), Counting::Launched(Counters::open(pid)))
+        }
+    })
+}
+
 /// Rounds of waiting and draining.
 fn sample(
     session: &mut Session,
@@ -213,10 +222,11 @@ fn sample(
     let mut spooled = Instant::now();
     let mut count_at = Instant::now() + SPOOL_EVERY;
     let mut told_to_stop = false;
+    let mut pace = Pace::default();
     spool.follow(recorder.recording());
     loop {
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        let targets = session.wait(left)?;
+        let targets = session.wait(left.min(pace.next(recorder.stack_ends().left_stack)))?;
         session.drain(&mut |bytes| take(recorder, bytes, &layout))?;
         let ends = recorder.stack_ends();
         session.adapt_stack_copy(ends.total(), ends.truncated + ends.joined)?;
@@ -240,6 +250,25 @@ fn sample(
             line.finish();
             return Ok(());
         }
+    }
+}
+
+/// How long to wait for samples. The frames that a signal handler on a stack of its own has interrupted are read from the
+/// process, and are gone when it returns: while there are such the rounds follow closely.
+#[derive(Default)]
+struct Pace {
+    left_stack: u64,
+    soon_until: Option<Instant>,
+}
+
+impl Pace {
+    fn next(&mut self, left_stack: u64) -> Duration {
+        if left_stack > self.left_stack {
+            self.left_stack = left_stack;
+            self.soon_until = Some(Instant::now() + SOON_FOR);
+        }
+        let is_soon = self.soon_until.is_some_and(|until| Instant::now() < until);
+        if is_soon { SOON } else { Duration::MAX }
     }
 }
 

@@ -95,6 +95,9 @@ pub struct StackEnds {
     /// Of all these, those that were longer than the copied stack: what was not copied was read from the process or
     /// taken from the kernel's chain, or is missing.
     pub beyond_copy: u64,
+    /// Of those, the ones that went on on another stack: what lies there is right only while the process is still in the
+    /// same handler, so it has to be read soon.
+    pub left_stack: u64,
 }
 
 impl StackEnds {
@@ -109,12 +112,13 @@ impl StackEnds {
             damaged: self.damaged + other.damaged,
             too_deep: self.too_deep + other.too_deep,
             beyond_copy: self.beyond_copy + other.beyond_copy,
+            left_stack: self.left_stack + other.left_stack,
         }
     }
 
     /// All unwound stacks.
     pub fn total(&self) -> u64 {
-        let Self { start, joined, truncated, other_stack, no_tables, damaged, too_deep, beyond_copy: _ } = self;
+        let Self { start, joined, truncated, other_stack, no_tables, damaged, too_deep, .. } = self;
         start + joined + truncated + other_stack + no_tables + damaged + too_deep
     }
 }
@@ -227,6 +231,7 @@ impl Unwinder {
         let mut end = self.walk(&mut walk, stack, half.task, code, frames);
         if let End::NotCopied(slot) = end {
             self.ends.beyond_copy += 1;
+            self.ends.left_stack += u64::from(is_elsewhere(slot, stack));
             let copied = frames.len();
             end = self.walk_beyond(&mut walk, stack, half.task, code, frames).unwrap_or(end);
             if end != End::Start
@@ -454,16 +459,19 @@ impl Unwinder {
         let count = match end {
             End::Start => &mut ends.start,
             End::Joined => &mut ends.joined,
-            End::NotCopied(slot) => match slot.checked_sub(stack.end().saturating_sub(8)) {
-                Some(beyond) if beyond < OTHER_STACK => &mut ends.truncated,
-                _ => &mut ends.other_stack,
-            },
+            End::NotCopied(slot) if is_elsewhere(slot, stack) => &mut ends.other_stack,
+            End::NotCopied(_) => &mut ends.truncated,
             End::NoTables => &mut ends.no_tables,
             End::Damaged => &mut ends.damaged,
             End::TooDeep => &mut ends.too_deep,
         };
         *count += 1;
     }
+}
+
+/// Whether an address that was not copied is too far away to be of the same stack.
+fn is_elsewhere(slot: u64, stack: StackCopy<'_>) -> bool {
+    slot.checked_sub(stack.end().saturating_sub(8)).is_none_or(|beyond| beyond >= OTHER_STACK)
 }
 
 /// Go's tables say nothing of frame pointers, nor of its switches between the stacks of goroutines and threads (`systemstack`), but the
