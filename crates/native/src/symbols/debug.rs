@@ -55,7 +55,9 @@ impl<'a> Sections<'a> {
 
     /// A lookup of its own for each thread: it caches what it parses. `None` if the information is damaged.
     pub(super) fn lookup<'s>(&'s self, split: &'s Split<'a>) -> Option<Lookup<'s>> {
-        let dwarf = Arc::new(self.sections.borrow(|section| EndianSlice::new(section, self.endian)));
+        let mut dwarf = self.sections.borrow(|section| EndianSlice::new(section, self.endian));
+        self.units.share(&mut dwarf);
+        let dwarf = Arc::new(dwarf);
         let context = guarded(|| Context::from_arc_dwarf(dwarf.clone()).ok())?;
         Some(Lookup { context, dwarf, units: &self.units, split, endian: self.endian, files: HashMap::default() })
     }

@@ -4,9 +4,12 @@
 //! right; made-up debug information of a few megabytes could overflow the stack, or fill the memory. So every unit that
 //! an address leads to is walked once before addr2line sees it, without recursion.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, OnceLock};
 
-use gimli::{Reader, Unit};
+use foldhash::fast::RandomState;
+use gimli::{Abbreviations, DebugAbbrevOffset, Reader, Unit, UnitHeader};
 
 use super::debug::guarded;
 use super::split::SplitUnit;
@@ -27,17 +30,21 @@ pub(super) struct Units {
     units: Vec<(gimli::DebugInfoOffset, OnceLock<bool>)>,
     /// Whether any unit keeps its information in another file.
     any_split: bool,
+    /// The abbreviations of all units, with their offsets: half of what it takes to read a unit's head.
+    abbreviations: HashMap<usize, Arc<Abbreviations>, RandomState>,
 }
 
 impl Units {
     /// Reads the headers of all units. `None` if they are damaged.
     pub(super) fn parse<R: Reader<Offset = usize>>(dwarf: &gimli::Dwarf<R>) -> Option<Self> {
-        let mut index = Self { ranges: Vec::new(), anywhere: Vec::new(), units: Vec::new(), any_split: false };
+        let (ranges, anywhere, units, any_split) = Default::default();
+        let mut index = Self { ranges, anywhere, units, any_split, abbreviations: HashMap::default() };
         let mut headers = dwarf.units();
         // addr2line goes no further than the first damaged header either, and units it can't read it leaves out.
         while let Ok(Some(header)) = headers.next() {
             let Some(offset) = header.debug_info_offset() else { continue };
-            let Ok(unit) = dwarf.unit(header) else { continue };
+            let Ok(abbreviations) = index.abbreviations_of(dwarf, &header) else { continue };
+            let Ok(unit) = Unit::new_with_abbreviations(dwarf, header, abbreviations) else { continue };
             let number = index.units.len();
             index.units.push((offset, OnceLock::new()));
             index.any_split |= unit.dwo_id.is_some();
@@ -52,6 +59,25 @@ impl Units {
             range.3 = highest;
         }
         Some(index)
+    }
+
+    /// The abbreviations of a unit, read once: many units may share them.
+    fn abbreviations_of<R: Reader<Offset = usize>>(
+        &mut self,
+        dwarf: &gimli::Dwarf<R>,
+        header: &UnitHeader<R>,
+    ) -> gimli::Result<Arc<Abbreviations>> {
+        Ok(match self.abbreviations.entry(header.debug_abbrev_offset().0) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => place.insert(dwarf.abbreviations(header)?).clone(),
+        })
+    }
+
+    /// Lets `dwarf`, of the same file, have what was read already.
+    pub(super) fn share<R: Reader<Offset = usize>>(&self, dwarf: &mut gimli::Dwarf<R>) {
+        for (offset, abbreviations) in &self.abbreviations {
+            dwarf.abbreviations_cache.set::<R>(DebugAbbrevOffset(*offset), abbreviations.clone());
+        }
     }
 
     /// Whether the unit has ranges; `None` if there are more in all than a file may have.
