@@ -228,8 +228,7 @@ fn sample(
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         let targets = session.wait(left.min(pace.next(recorder.stack_ends().left_stack)))?;
         session.drain(&mut |bytes| take(recorder, bytes, &layout))?;
-        let ends = recorder.stack_ends();
-        session.adapt_stack_copy(ends.total(), ends.truncated + ends.joined)?;
+        session.adapt_stack_copy(&recorder.stack_ends().lengths())?;
         if spooled.elapsed() >= SPOOL_EVERY {
             spool.follow(recorder.recording());
             spooled = Instant::now();

@@ -40,6 +40,7 @@ mod synthesize;
 pub(crate) mod sys;
 mod target;
 
+pub use adapt::{CLASSES, StackLengths};
 pub use attr::{Event, MAX_USER_STACK_BYTES};
 pub use error::Error;
 pub(crate) use error::paranoid;

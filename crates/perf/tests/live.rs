@@ -3,7 +3,7 @@
 //! Targets are this test program itself, run again as [`worker`] with its part in the environment.
 
 use burnmark_perf::live::{
-    Binding, Ended, Error, Event, Launched, Note, Options, Session, Stats, Target, Targets, Until,
+    Binding, Ended, Error, Event, Launched, Note, Options, Session, StackLengths, Stats, Target, Targets, Until,
 };
 use burnmark_perf::record::{Record, SampleLayout};
 use std::collections::{BTreeMap, BTreeSet};
@@ -373,7 +373,9 @@ fn copies_grow_while_stacks_are_cut_and_no_sample_is_lost_over_it() {
     while session.wait(Duration::from_millis(50)).expect("waits") == Targets::Alive {
         session.drain(&mut sink).expect("drains");
         let samples = session.stats().samples;
-        session.adapt_stack_copy(samples, samples).expect("adapts");
+        session
+            .adapt_stack_copy(&StackLengths { unwound: samples, cut: samples, ..StackLengths::default() })
+            .expect("adapts");
         lengths.push(session.setup().user_stack_bytes.expect("stacks are copied"));
     }
     let stats = session.finish(&mut sink).expect("finishes");

@@ -22,6 +22,7 @@ mod rule;
 mod stack;
 mod walk;
 
+use burnmark_perf::live::{CLASSES, StackLengths};
 use burnmark_perf::record::Registers as RecordedRegisters;
 use gimli::UnwindContext;
 
@@ -98,6 +99,8 @@ pub struct StackEnds {
     /// Of those, the ones that went on on another stack: what lies there is right only while the process is still in the
     /// same handler, so it has to be read soon.
     pub left_stack: u64,
+    /// Whole stacks, by how much of their copy they took.
+    pub whole: [u64; CLASSES],
 }
 
 impl StackEnds {
@@ -113,7 +116,13 @@ impl StackEnds {
             too_deep: self.too_deep + other.too_deep,
             beyond_copy: self.beyond_copy + other.beyond_copy,
             left_stack: self.left_stack + other.left_stack,
+            whole: std::array::from_fn(|class| self.whole[class] + other.whole[class]),
         }
+    }
+
+    /// How long a copy these stacks needed.
+    pub fn lengths(&self) -> StackLengths {
+        StackLengths { unwound: self.total(), cut: self.beyond_copy - self.left_stack, whole: self.whole }
     }
 
     /// All unwound stacks.
@@ -229,6 +238,10 @@ impl Unwinder {
         let first = frames.len();
         let mut walk = Walk::from_leaf(leaf, first);
         let mut end = self.walk(&mut walk, stack, half.task, code, frames);
+        if end == End::Start {
+            let used = walk.registers.stack_pointer().saturating_sub(stack.start);
+            self.ends.whole[StackLengths::class(used)] += 1;
+        }
         if let End::NotCopied(slot) = end {
             self.ends.beyond_copy += 1;
             self.ends.left_stack += u64::from(is_elsewhere(slot, stack));

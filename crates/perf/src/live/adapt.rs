@@ -3,7 +3,10 @@
 
 use super::setup::Binding;
 
-/// The shortest copy.
+/// The shortest copy, where all stacks fit into it.
+const LEAST_STACK_BYTES: u32 = 2 << 10;
+
+/// The shortest copy for want of room, or after a loss.
 pub(super) const MIN_STACK_BYTES: u32 = 8 << 10;
 
 /// The longest copy.
@@ -19,19 +22,58 @@ const READ_WITHIN: u64 = 20;
 const WINDOW_NS: u64 = 200_000_000;
 const WINDOW_SAMPLES: u64 = 20;
 
-/// One stack in that many may be cut off.
+/// One stack in that many may be longer than the copy.
 const TOLERATED_CUT: u64 = 100;
 
 /// After a loss, the shorter copy is kept for that long.
 const PATIENCE_NS: u64 = 20_000_000_000;
 
-/// Counts since the start.
+/// The copy becomes shorter when so many stacks, in that time, would have fitted into the shorter one but for one in so
+/// many: copying is most of what a sample costs the target.
+const CALM_NS: u64 = 1_000_000_000;
+const CALM_SAMPLES: u64 = 400;
+const CALM_CUT: u64 = 400;
+
+/// Classes of stacks by length: up to 1 KiB, 2 KiB, and so on to 32 KiB.
+pub const CLASSES: usize = 6;
+
+/// What unwinding found of the lengths of stacks. Counts since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) samples: u64,
-    /// Stacks that went on past the end of their copy.
-    pub(super) cut: u64,
-    pub(super) lost: u64,
+pub struct StackLengths {
+    /// Stacks that were unwound.
+    pub unwound: u64,
+    /// Stacks that were longer than their copy.
+    pub cut: u64,
+    /// Whole stacks, by how much of their copy they took: the class at `i` at most `1024 << i` bytes.
+    pub whole: [u64; CLASSES],
+}
+
+impl StackLengths {
+    /// The class of a length in bytes.
+    pub fn class(bytes: u64) -> usize {
+        (bytes.saturating_sub(1).max(1).ilog2() as usize).saturating_sub(9).min(CLASSES - 1)
+    }
+
+    /// What came after `before`.
+    fn since(&self, before: &StackLengths) -> StackLengths {
+        StackLengths {
+            unwound: self.unwound.saturating_sub(before.unwound),
+            cut: self.cut.saturating_sub(before.cut),
+            whole: std::array::from_fn(|class| self.whole[class].saturating_sub(before.whole[class])),
+        }
+    }
+
+    /// The shortest copy that nearly all of these fit into.
+    fn enough(&self) -> u32 {
+        let mut longer = self.cut + self.whole.iter().sum::<u64>();
+        for (class, whole) in self.whole.iter().enumerate() {
+            longer -= whole;
+            if longer * CALM_CUT <= self.unwound {
+                return LEAST_STACK_BYTES.max(1024 << class);
+            }
+        }
+        MAX_STACK_BYTES
+    }
 }
 
 /// Decides on the length of the copy.
@@ -42,7 +84,10 @@ pub(super) struct StackSize {
     limit: u32,
     /// Lengths above this have lost samples, until that time.
     ceiling: Option<(u32, u64)>,
-    window: (u64, Counts),
+    /// When the last look was, and the counts then.
+    window: (u64, StackLengths, u64),
+    /// The same for the last time the length changed, or that shorter ones were thought of.
+    calm: (u64, StackLengths),
 }
 
 /// The longest copy for which a ring holds as many samples as come between two times it is read: a power of two.
@@ -60,29 +105,49 @@ pub(super) fn first(limit: u32, binding: Binding) -> u32 {
 
 impl StackSize {
     pub(super) fn new(bytes: u32, limit: u32, now: u64) -> StackSize {
-        StackSize { bytes, limit, ceiling: None, window: (now, Counts::default()) }
+        let none = StackLengths::default();
+        StackSize { bytes, limit, ceiling: None, window: (now, none, 0), calm: (now, none) }
     }
 
     /// The length that samples should have from now on.
-    pub(super) fn next(&mut self, now: u64, counts: Counts) -> u32 {
-        let (since, before) = self.window;
-        let samples = counts.samples.saturating_sub(before.samples);
-        let lost = counts.lost.saturating_sub(before.lost);
-        if now.saturating_sub(since) < WINDOW_NS || samples + lost < WINDOW_SAMPLES {
+    pub(super) fn next(&mut self, now: u64, lengths: &StackLengths, lost: u64) -> u32 {
+        let (since, before, lost_before) = self.window;
+        let (recent, just_lost) = (lengths.since(&before), lost.saturating_sub(lost_before));
+        if now.saturating_sub(since) < WINDOW_NS || recent.unwound + just_lost < WINDOW_SAMPLES {
             return self.bytes;
         }
-        self.window = (now, counts);
+        self.window = (now, *lengths, lost);
         if self.ceiling.is_some_and(|(_, until)| now >= until) {
             self.ceiling = None;
         }
-        if lost > 0 {
-            self.bytes = (self.bytes / 2).max(MIN_STACK_BYTES.min(self.bytes));
-            self.ceiling = Some((self.bytes, now + PATIENCE_NS));
-        } else if counts.cut.saturating_sub(before.cut) > samples / TOLERATED_CUT {
+        let next = if just_lost > 0 {
+            let less = (self.bytes / 2).max(MIN_STACK_BYTES.min(self.bytes));
+            self.ceiling = Some((less, now + PATIENCE_NS));
+            less
+        } else if recent.cut > recent.unwound / TOLERATED_CUT {
             let most = self.ceiling.map_or(self.limit, |(ceiling, _)| ceiling.min(self.limit));
-            self.bytes = (self.bytes * 2).min(most).max(self.bytes);
+            // From the shortest it is a long way.
+            let more = if self.bytes < MIN_STACK_BYTES { MIN_STACK_BYTES } else { self.bytes * 2 };
+            more.min(most).max(self.bytes)
+        } else {
+            self.shorter(now, lengths)
+        };
+        if next != self.bytes {
+            self.calm = (now, *lengths);
         }
-        self.bytes
+        self.bytes = next;
+        next
+    }
+
+    /// A length that was enough for long.
+    fn shorter(&mut self, now: u64, lengths: &StackLengths) -> u32 {
+        let (since, before) = self.calm;
+        let calm = lengths.since(&before);
+        if now.saturating_sub(since) < CALM_NS || calm.unwound < CALM_SAMPLES {
+            return self.bytes;
+        }
+        self.calm = (now, *lengths);
+        calm.enough().min(self.bytes)
     }
 }
 
@@ -103,13 +168,17 @@ mod tests {
         assert_eq!(fitting(16 << 10, 1), 16 * KB);
     }
 
-    /// Feeds windows of (samples, cut, lost).
+    /// Feeds windows of (samples, cut, lost), with whole stacks of 20 KiB.
     fn lengths(first: u32, limit: u32, windows: &[(u64, u64, u64)]) -> Vec<u32> {
-        let (mut size, mut counts, mut now) = (StackSize::new(first, limit, 0), Counts::default(), 0);
-        let lengths = windows.iter().map(|&(samples, cut, lost)| {
+        let (mut size, mut counts, mut lost, mut now) =
+            (StackSize::new(first, limit, 0), StackLengths::default(), 0, 0);
+        let lengths = windows.iter().map(|&(samples, cut, more_lost)| {
             now += WINDOW_NS;
-            counts = Counts { samples: counts.samples + samples, cut: counts.cut + cut, lost: counts.lost + lost };
-            size.next(now, counts) / KB
+            counts.unwound += samples;
+            counts.cut += cut;
+            counts.whole[5] += samples - cut;
+            lost += more_lost;
+            size.next(now, &counts, lost) / KB
         });
         lengths.collect()
     }
@@ -121,6 +190,7 @@ mod tests {
             [16, 32, 32, 32]
         );
         assert_eq!(lengths(8 * KB, 16 * KB, &[(400, 40, 0), (400, 40, 0)]), [16, 16]);
+        assert_eq!(lengths(2 * KB, 32 * KB, &[(400, 40, 0), (400, 40, 0)]), [8, 16]);
         // Too few to tell.
         assert_eq!(lengths(8 * KB, 32 * KB, &[(10, 10, 0), (15, 10, 0)]), [8, 16]);
     }
@@ -133,5 +203,41 @@ mod tests {
         long.extend([(400, 40, 0); 101]);
         let lengths = lengths(32 * KB, 32 * KB, &long);
         assert_eq!((lengths[0], lengths[99], lengths[101]), (16, 16, 32));
+    }
+
+    #[test]
+    fn lengths_have_their_classes() {
+        let classes = [0, 1, 1024, 1025, 2048, 2049, 32 << 10, (32 << 10) + 1, u64::MAX].map(StackLengths::class);
+        assert_eq!(classes, [0, 0, 0, 1, 1, 2, 5, 5, 5]);
+    }
+
+    /// The lengths after so many windows of 400 stacks of these classes.
+    fn settled(first: u32, classes: &[(usize, u64)], windows: usize) -> Vec<u32> {
+        let (mut size, mut counts) = (StackSize::new(first, 32 * KB, 0), StackLengths::default());
+        let lengths = (1..=windows as u64).map(|window| {
+            for &(class, share) in classes {
+                counts.unwound += share;
+                match 1024 << class <= size.bytes {
+                    true => counts.whole[class] += share,
+                    false => counts.cut += share,
+                }
+            }
+            size.next(window * WINDOW_NS, &counts, 0) / KB
+        });
+        lengths.collect()
+    }
+
+    #[test]
+    fn no_longer_than_nearly_all_stacks_need() {
+        // Not before a second is over.
+        assert_eq!(settled(16 * KB, &[(0, 100), (2, 300)], 6), [16, 16, 16, 16, 4, 4]);
+        assert_eq!(settled(16 * KB, &[(0, 400)], 5)[4], 2);
+        // One in 400 does no harm, two do.
+        assert_eq!(settled(16 * KB, &[(0, 399), (4, 1)], 5)[4], 2);
+        assert_eq!(settled(16 * KB, &[(0, 398), (4, 2)], 12), [16; 12]);
+        // Longer than the copy and rare: neither longer nor shorter.
+        assert_eq!(settled(8 * KB, &[(3, 398), (4, 2)], 12), [8; 12]);
+        // They became longer.
+        assert_eq!(settled(2 * KB, &[(4, 400)], 12), [8, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16]);
     }
 }

@@ -1,6 +1,6 @@
 //! A running sampling session.
 
-use super::adapt::{self, Counts, StackSize};
+use super::adapt::{self, StackLengths, StackSize};
 use super::attach::{self, Owners};
 use super::attr;
 use super::error::Error;
@@ -226,15 +226,13 @@ impl Session {
         Ok(())
     }
 
-    /// Tells how many stacks so far went on past the end of their copy, out of how many that were unwound: the copy
-    /// grows while they do, and shrinks while samples are lost, if [`Options::adapts_user_stack`]. Where events are bound
-    /// to tasks its length stays.
-    pub fn adapt_stack_copy(&mut self, unwound: u64, cut: u64) -> Result<(), Error> {
+    /// Tells how long stacks so far were: the copy grows while many are longer, shrinks to what nearly all need, and
+    /// shrinks while samples are lost, if [`Options::adapts_user_stack`]. Where events are bound to tasks its length stays.
+    pub fn adapt_stack_copy(&mut self, lengths: &StackLengths) -> Result<(), Error> {
         if !self.adapts_user_stack || !self.sampler.can_switch() {
             return Ok(());
         }
-        let counts = Counts { samples: unwound, cut, lost: self.stats.lost };
-        let bytes = self.stack_size.next(sys::monotonic_ns(), counts);
+        let bytes = self.stack_size.next(sys::monotonic_ns(), lengths, self.stats.lost);
         self.sampler.switch(bytes, &self.rings)?;
         self.setup.user_stack_bytes = Some(self.sampler.stack_bytes());
         Ok(())

@@ -53,7 +53,7 @@ pub struct Options {
     /// Copy that many bytes of the user stack, and the user registers, with each sample (for unwinding by DWARF); at
     /// most [`super::MAX_USER_STACK_BYTES`].
     pub user_stack_bytes: Option<u32>,
-    /// The length of the copies follows the need ([`super::Session::adapt_stack_copy`]), between 8 and 32 KiB and as the
+    /// The length of the copies follows the need ([`super::Session::adapt_stack_copy`]), between 2 and 32 KiB and as the
     /// rings have room; the one given only says that copies are wanted.
     pub adapts_user_stack: bool,
     /// Bytes of ring per CPU, rounded up to a power of two; `None`: [`DEFAULT_RING_BYTES`] or [`DEFAULT_STACK_RING_BYTES`].
