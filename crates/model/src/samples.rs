@@ -44,6 +44,32 @@ impl Samples {
         Self { values: vec![Vec::new(); value_types], magnitude: vec![0; value_types], ..Self::default() }
     }
 
+    /// Samples with a time each, whose columns were made one by one: `values` has one column per value type.
+    ///
+    /// # Errors
+    /// When the values of a type would not sum to an `i64`.
+    ///
+    /// # Panics
+    /// If the columns are not of equal length.
+    pub fn from_columns(
+        stacks: Vec<Option<StackId>>,
+        mut threads: Vec<Option<ThreadId>>,
+        times: Vec<i64>,
+        values: Vec<Vec<i64>>,
+    ) -> Result<Self, ValueOverflow> {
+        let is_whole = threads.len() == stacks.len() && times.len() == stacks.len();
+        assert!(is_whole && values.iter().all(|values| values.len() == stacks.len()), "columns of equal length");
+        let magnitude = |(column, values): (usize, &Vec<i64>)| {
+            let add = |sum: i64, value: &i64| sum.checked_add(i64::try_from(value.unsigned_abs()).ok()?);
+            values.iter().try_fold(0, add).ok_or(ValueOverflow { column })
+        };
+        let magnitude = values.iter().enumerate().map(magnitude).collect::<Result<_, _>>()?;
+        if threads.iter().all(Option::is_none) {
+            threads = Vec::new();
+        }
+        Ok(Self { stacks, threads, times, labels: Vec::new(), values, magnitude })
+    }
+
     /// Makes room for this many more samples. Columns that no sample uses still take no memory.
     pub fn reserve(&mut self, additional: usize) {
         self.stacks.reserve(additional);

@@ -189,3 +189,23 @@ fn frames_without_a_symbol_say_what_is_known() {
     assert_eq!(name(Frame { module: Some(module), ..bare }), "[libc.so.6]");
     assert_eq!(name(Frame { module: Some(module), address: Some(0x10), ..bare }), "libc.so.6+0x10");
 }
+
+#[test]
+fn columns_are_samples_pushed_one_by_one() {
+    let mut profile = Profile::new(vec![ValueType::samples(), ValueType::new("cpu", "nanoseconds")]);
+    let name = profile.strings.intern("f");
+    let function = profile.functions.intern(Function::named(name));
+    let frame = profile.frames.intern(Frame::of(function));
+    let stack = Some(profile.push_frame(None, frame));
+    for (stack, time_ns) in [(stack, 7), (None, 8), (stack, i64::MAX)] {
+        profile.samples.push(Sample { stack, time_ns: Some(time_ns), ..Sample::default() }, &[1, 40]).expect("fits");
+    }
+    let columns = |last: i64| {
+        let values = vec![vec![1; 3], vec![40, 40, last]];
+        burnmark_model::Samples::from_columns(vec![stack, None, stack], vec![None; 3], vec![7, 8, i64::MAX], values)
+    };
+    assert_eq!(columns(40).as_ref(), Ok(&profile.samples));
+    assert_eq!(columns(i64::MAX - 79), Err(ValueOverflow { column: 1 }));
+    assert_eq!(columns(i64::MIN), Err(ValueOverflow { column: 1 }));
+    assert!(columns(i64::MAX - 80).is_ok_and(|mut samples| samples.push(Sample::default(), &[1, 1]).is_err()));
+}

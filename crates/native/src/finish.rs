@@ -13,13 +13,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burnmark_model::{
-    Frame, FrameId, Function, Module, ModuleId, ModuleKind, Parsed, Process, Profile, Sample, StackId, Thread,
+    Frame, FrameId, Function, Module, ModuleId, ModuleKind, Parsed, Process, Profile, Sample, Samples, StackId, Thread,
     ThreadId, Warning,
 };
 use rayon::prelude::*;
 
 use crate::modules::Modules;
-use crate::recording::{CodeKind, ModuleRow, Recording};
+use crate::recording::{CodeKind, ModuleRow, Recording, SampleRow};
 use crate::symbols::{Located, NoKernelSymbols, Request, SymbolState, Symbolized, Wanted, symbolize};
 pub use again::resymbolize;
 use names::starts_thread;
@@ -145,11 +145,12 @@ fn look_up<'a>(recording: &'a Recording, files: &Modules, options: &SymbolOption
     // Large ones first, so that the threads end together.
     order.sort_by_key(|index| std::cmp::Reverse(requests[*index].0.len()));
     let wanted = Wanted { modules: files, inlines: options.inlines, are_virtual: false, progress };
-    let found: Vec<(usize, Symbolized)> = order
+    let in_modules = order
         .into_par_iter()
         .with_max_len(1)
-        .map(|index| (index, symbolize(index as u32, &recording.modules[index], &requests[index].0, wanted)))
-        .collect();
+        .map(|index| (index, symbolize(index as u32, &recording.modules[index], &requests[index].0, wanted)));
+    let (found, kernel): (Vec<(usize, Symbolized)>, _) =
+        rayon::join(|| in_modules.collect(), || kernel::read(recording, files.finder()));
     let unknown = |frame: &crate::recording::FrameRow| Located { address: frame.address, ..Located::default() };
     let mut looked = Looked {
         located: recording.frames.iter().map(unknown).collect(),
@@ -165,7 +166,9 @@ fn look_up<'a>(recording: &'a Recording, files: &Modules, options: &SymbolOption
         }
         looked.modules[module] = Some(ModuleSymbols { build_id, is_virtual, file, state });
     }
-    kernel::look_up(recording, files.finder(), &mut looked);
+    if let Some(kernel) = kernel {
+        kernel::look_up(recording, kernel, &mut looked);
+    }
     // Those of the kernel, and of no module.
     progress.done.store(recording.frames.len(), Ordering::Relaxed);
     looked
@@ -216,18 +219,47 @@ impl<'a> Builder<'a> {
 
     fn build(mut self) -> Finished {
         self.stacks();
+        self.samples();
+        self.tell_completeness();
+        let modules = self.tell_missing_symbols();
+        self.profile.meta.notes.extend(hints::hints(self.recording, &self.looked, &modules));
+        let Self { recording, mut profile, warnings, .. } = self;
+        // The source counts what the kernel tells at the end, too; records tell of a part of the same losses.
+        profile.meta.lost = Some(profile.meta.lost.unwrap_or(0).max(recording.lost_total()));
+        Finished { parsed: Parsed { profile, warnings }, modules }
+    }
+
+    /// All samples: column by column, as long as their values can be added up.
+    fn samples(&mut self) {
+        let recording = self.recording;
+        for row in &recording.samples {
+            self.thread(row.thread);
+        }
+        let of_stack = |row: &SampleRow| self.stacks.get(row.stack as usize).copied().flatten();
+        let of_thread = |row: &SampleRow| self.threads[row.thread as usize];
+        let column = |column| self.values.column(column, recording);
+        let ((stacks, threads), (times, values)) = rayon::join(
+            || (recording.samples.iter().map(of_stack).collect(), recording.samples.iter().map(of_thread).collect()),
+            || (recording.samples.iter().map(time).collect(), (0..self.values.types.len()).map(column).collect()),
+        );
+        match Samples::from_columns(stacks, threads, times, values) {
+            Ok(samples) => self.profile.samples = samples,
+            Err(_) => self.samples_that_fit(),
+        }
+    }
+
+    /// All samples, those with a period that is too large to be added up with a period of 0.
+    fn samples_that_fit(&mut self) {
         let mut too_large = 0_u64;
-        self.profile.samples.reserve(self.recording.samples.len());
         for (index, row) in self.recording.samples.iter().enumerate() {
             let sample = Sample {
                 stack: self.stacks.get(row.stack as usize).copied().flatten(),
                 thread: self.thread(row.thread),
-                time_ns: Some(i64::try_from(row.time).unwrap_or(i64::MAX)),
+                time_ns: Some(time(row)),
                 labels: None,
             };
-            let period = i64::try_from(row.period).unwrap_or(i64::MAX);
             let event = self.recording.event_of(index);
-            if self.profile.samples.push(sample, self.values.of_sample(event, period)).is_err() {
+            if self.profile.samples.push(sample, self.values.of_sample(event, values::period(row))).is_err() {
                 too_large += 1;
                 // It counts as a sample still: their number fits, for they are in memory.
                 let counted = self.profile.samples.push(sample, self.values.of_sample(event, 0));
@@ -238,13 +270,6 @@ impl<'a> Builder<'a> {
             let message = "periods add up to more than 2^63: these samples count with a period of 0".into();
             self.warnings.push(Warning { message, position: None, count: too_large });
         }
-        self.tell_completeness();
-        let modules = self.tell_missing_symbols();
-        self.profile.meta.notes.extend(hints::hints(self.recording, &self.looked, &modules));
-        let Self { recording, mut profile, warnings, .. } = self;
-        // The source counts what the kernel tells at the end, too; records tell of a part of the same losses.
-        profile.meta.lost = Some(profile.meta.lost.unwrap_or(0).max(recording.lost_total()));
-        Finished { parsed: Parsed { profile, warnings }, modules }
     }
 
     /// All stacks, callers first.
@@ -420,6 +445,10 @@ impl<'a> Builder<'a> {
         }
         reports
     }
+}
+
+fn time(row: &SampleRow) -> i64 {
+    i64::try_from(row.time).unwrap_or(i64::MAX)
 }
 
 /// A module is warned of if at least one in so many samples met code without a name in it.

@@ -1,5 +1,6 @@
 //! From a perf.data file to a [`Recording`].
 
+mod block;
 mod deferred;
 mod meta;
 
@@ -7,12 +8,13 @@ use std::sync::Arc;
 
 use burnmark_model::{Meta, Position, Warning};
 use burnmark_perf::file::{self, Head, Item, Reader};
-use burnmark_perf::record::{DecodeError, Record, Sample};
+use burnmark_perf::record::{DecodeError, Record};
 
 use crate::modules::Modules;
-use crate::recorder::{Batch, Beyond, Event, Recorder, Room};
+use crate::recorder::{Batch, Beyond, ChainFrame, Event, Recorder, Room};
 use crate::recording::{EventRow, Recording};
 use crate::unwind::{CallGraph, Machine, UnwindOptions};
+use block::{Block, Step};
 use deferred::Deferred;
 
 /// How to read.
@@ -43,6 +45,7 @@ pub fn read_perf_data(reader: Reader<'_>, options: &PerfDataOptions) -> Result<(
         call_graph: options.call_graph,
         machine: None,
         bytes: 0,
+        room: Default::default(),
     };
     reading.describe(reader.head());
     let ended = reader.read(&mut |head, run| reading.run(head, run))?;
@@ -117,6 +120,8 @@ struct Reading {
     machine: Option<Machine>,
     /// Of the records so far.
     bytes: u64,
+    /// For the frames of two blocks.
+    room: [Vec<ChainFrame>; 2],
 }
 
 impl Reading {
@@ -143,25 +148,52 @@ impl Reading {
         }
         self.bytes += run.iter().map(|item| item.bytes.len() as u64).sum::<u64>();
         self.recorder.set_room(Room::for_bytes(self.bytes));
+        // In the pool from here on: to enter it for each block would cost more than the block.
+        rayon::scope(|_| self.blocks(head, run));
+    }
+
+    /// Takes in one block after the other, each while the next is decoded.
+    fn blocks(&mut self, head: &Head, run: &[Item<'_>]) {
+        let [first, second] = std::mem::take(&mut self.room);
         let mut batch = Batch::default();
-        for item in run {
-            let Some(event) = head.events.get(usize::from(item.event)) else { continue };
-            match Record::decode(item.bytes, &event.layout) {
-                Ok(Record::Sample(sample)) if sample.stack_user.is_some() && !is_deferred(&sample) => {
-                    if batch.push(self.recorder.sample_event(&sample, item.event), sample) {
-                        self.recorder.apply_batch(&mut batch);
+        let mut block = Block::decode(head, run, 0, first);
+        let mut room = second;
+        while block.items.end < run.len() {
+            let next = block.items.end;
+            let (_, decoded) =
+                rayon::join(|| self.take_in(&mut block, run, &mut batch), || Block::decode(head, run, next, room));
+            room = std::mem::replace(&mut block, decoded).frames;
+        }
+        self.take_in(&mut block, run, &mut batch);
+        self.recorder.apply_batch(&mut batch);
+        self.room = [block.frames, room];
+    }
+
+    /// Takes in a block's records in their order.
+    fn take_in<'r>(&mut self, block: &mut Block<'r>, run: &[Item<'r>], batch: &mut Batch<'r>) {
+        let mut start = 0;
+        for step in block.steps.drain(..) {
+            match step {
+                Step::Stack(sample, end) => {
+                    // Its turn comes after theirs.
+                    self.recorder.apply_batch(batch);
+                    self.recorder.intern_sample(&sample, &block.frames[start..end]);
+                    start = end;
+                }
+                Step::Unwind(sample, event) => {
+                    if batch.push(self.recorder.sample_event(&sample, event), *sample) {
+                        self.recorder.apply_batch(batch);
                     }
                 }
-                Ok(record) => {
+                Step::Other(record, event) => {
                     if batch.ends_before(&record) {
-                        self.recorder.apply_batch(&mut batch);
+                        self.recorder.apply_batch(batch);
                     }
-                    self.record(&record, item.event);
+                    self.record(&record, event);
                 }
-                Err(error) => self.failed.add(item, error),
+                Step::Failed(item, error) => self.failed.add(&run[item], error),
             }
         }
-        self.recorder.apply_batch(&mut batch);
     }
 
     fn record(&mut self, record: &Record<'_>, event: u16) {
@@ -178,11 +210,6 @@ impl Reading {
             _ => self.recorder.apply(record, event),
         }
     }
-}
-
-/// Whether the user half of a sample's call chain comes later.
-fn is_deferred(sample: &Sample<'_>) -> bool {
-    sample.callchain.is_some_and(|chain| chain.deferred_cookie().is_some())
 }
 
 /// Records that could not be decoded.

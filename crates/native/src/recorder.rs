@@ -186,7 +186,7 @@ pub struct Recorder {
 
 /// A frame on its way to be interned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ChainFrame {
+pub(crate) struct ChainFrame {
     mode: Mode,
     address: u64,
     is_return: bool,
@@ -527,6 +527,17 @@ fn push(chain: &mut Vec<ChainFrame>, mode: Mode, address: u64) {
     let mode = known_mode(mode, address);
     let is_return = chain.last().is_some_and(|callee| callee.mode == mode);
     chain.push(ChainFrame { mode, address, is_return });
+}
+
+/// Appends a whole stack, leaf first, to what other stacks are in.
+pub(crate) fn push_chain(chain: &mut Vec<ChainFrame>, frames: impl Iterator<Item = (Mode, u64)>) {
+    let mut callee = None;
+    // Not a loop: what is chained goes faster by parts.
+    frames.for_each(|(mode, address)| {
+        let mode = known_mode(mode, address);
+        chain.push(ChainFrame { mode, address, is_return: callee == Some(mode) });
+        callee = Some(mode);
+    });
 }
 
 /// Addresses of an unknown mode are told apart by their sign, as on every 64-bit Linux.

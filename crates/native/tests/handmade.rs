@@ -133,3 +133,34 @@ fn the_deferred_user_half_is_joined_to_its_samples() {
     assert_eq!(found, expected);
     assert!(recording.samples.iter().all(|sample| sample.stack != NONE));
 }
+
+/// Records are decoded ahead, block by block (2,048 records, or 131,072 frames): samples still see the names and mappings
+/// of their time, wherever a block ends.
+#[test]
+fn samples_see_what_came_before_them_and_nothing_later() {
+    let attr = Attr { sample_type: IP | TID | TIME | CALLCHAIN, ..Attr::default() };
+    let chain = |index: u64| (0..1 + index * 7 % 300).map(move |depth| 0x40_0000 + index % 40 * 0x1000 + depth * 16);
+    let mut records = Vec::new();
+    let mut expected = Vec::new();
+    for index in 0..6000_u64 {
+        let trailer = [pair(7, 7), 10 * index];
+        if index % 700 == 0 {
+            records.extend(record(COMM, 0, &[&[pair(7, 7)][..], &text(&format!("n{index:06}")), &trailer].concat()));
+        }
+        if index == 3333 {
+            records.extend(mapping(7, 0x40_0000, 0x10_0000, "/bin/program", &trailer));
+        }
+        let words: Vec<u64> = std::iter::once(CONTEXT_USER).chain(chain(index)).collect();
+        let body = [&[0x40_0000, pair(7, 7), 10 * index + 1, words.len() as u64][..], &words].concat();
+        records.extend(record(SAMPLE, USER, &body));
+        let place =
+            |address: u64| if index < 3333 { (None, address) } else { (Some(CodeKind::File), address - 0x40_0000) };
+        let name = format!("n{:06}", index / 700 * 700);
+        expected.push((name, 10 * index + 1, chain(index).map(place).collect::<Vec<_>>()));
+    }
+    let recording = read(&file(attr, &records, None), no_files());
+    let name = |thread: u32| String::from_utf8_lossy(&recording.threads[thread as usize].name).into_owned();
+    let found = recording.samples.iter().zip(stacks(&recording));
+    let found: Vec<_> = found.map(|(sample, stack)| (name(sample.thread), sample.time, stack)).collect();
+    assert!(found == expected, "6,000 samples in order, each with its own stack");
+}

@@ -8,22 +8,35 @@ use crate::modules::{ModuleFile, same_build_id};
 use crate::recording::{CodeKind, Recording};
 use crate::symbols::{Elf, FileFinder, KALLSYMS, Kallsyms, Named, NoKernelSymbols, demangle};
 
-/// Names the kernel's frames, or notes why it can't.
-pub(super) fn look_up(recording: &Recording, finder: &FileFinder, looked: &mut Looked<'_>) {
-    let kernel = recording.modules.iter().position(|module| module.kind == CodeKind::Kernel);
-    let Some(module) = kernel.filter(|kernel| recording.frames.iter().any(|frame| frame.module as usize == *kernel))
-    else {
-        return;
-    };
-    let row = &recording.modules[module];
+/// The kernel that was recorded, and its names.
+pub(super) struct Kernel {
+    /// Its index.
+    module: usize,
+    /// The build-id of the one that runs here.
+    own_id: Option<String>,
+    found: Result<Kallsyms, Missing>,
+}
+
+/// Reads the names of the kernel, if there are frames in it.
+pub(super) fn read(recording: &Recording, finder: &FileFinder) -> Option<Kernel> {
+    let module = recording.modules.iter().position(|module| module.kind == CodeKind::Kernel)?;
+    recording.frames.iter().find(|frame| frame.module as usize == module)?;
     let own_id = finder.kernel_notes().and_then(|path| names::gnu_build_id(&std::fs::read(path).ok()?));
-    let found = match find(recording, &row.build_id, own_id.as_deref(), finder) {
+    let found = find(recording, &recording.modules[module].build_id, own_id.as_deref(), finder);
+    Some(Kernel { module, own_id, found })
+}
+
+/// Names the kernel's frames, or notes why it can't.
+pub(super) fn look_up(recording: &Recording, kernel: Kernel, looked: &mut Looked<'_>) {
+    let Kernel { module, own_id, found } = kernel;
+    let found = match found {
         Ok(found) => found,
         Err(no_kernel) => {
             looked.no_kernel = Some(no_kernel);
             return;
         }
     };
+    let row = &recording.modules[module];
     looked.kernel_build_id = if row.build_id.is_empty() { own_id } else { Some(names::hex(&row.build_id)) };
     // The kernel lies elsewhere after each boot; a recording may tell where it was.
     let moved = found.start().filter(|_| row.start != 0).map_or(0, |here| here.wrapping_sub(row.start));

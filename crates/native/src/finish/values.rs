@@ -2,7 +2,7 @@
 
 use burnmark_model::ValueType;
 
-use crate::recording::Recording;
+use crate::recording::{Recording, SampleRow};
 
 /// The name under which events are taken together that are too many.
 const OTHER_EVENTS: &str = "other events";
@@ -34,11 +34,25 @@ impl Values {
         Self { default: 1, own_columns, values: vec![0; types.len()], types }
     }
 
-    /// A sample's values. An event that doesn't exist (a damaged spool's) counts as the last.
+    /// The values of all samples, of one type.
+    pub(super) fn column(&self, column: usize, recording: &Recording) -> Vec<i64> {
+        let value = |(index, row): (usize, &SampleRow)| {
+            let is_its = self.pair(recording.event_of(index)) == column / 2;
+            let value = if column.is_multiple_of(2) { 1 } else { period(row) };
+            if is_its { value } else { 0 }
+        };
+        recording.samples.iter().enumerate().map(value).collect()
+    }
+
+    /// Which two of the types an event has. One that doesn't exist (a damaged spool's) counts as the last.
+    fn pair(&self, event: u16) -> usize {
+        usize::from(event).min(self.own_columns).min(self.values.len().div_ceil(2) - 1)
+    }
+
+    /// A sample's values.
     pub(super) fn of_sample(&mut self, event: u16, period: i64) -> &[i64] {
         self.values.fill(0);
-        let last = self.values.len().div_ceil(2) - 1;
-        let pair = usize::from(event).min(self.own_columns).min(last);
+        let pair = self.pair(event);
         if let Some(count) = self.values.get_mut(2 * pair) {
             *count = 1;
         }
@@ -47,6 +61,11 @@ impl Values {
         }
         &self.values
     }
+}
+
+/// What a sample stands for.
+pub(super) fn period(row: &SampleRow) -> i64 {
+    i64::try_from(row.period).unwrap_or(i64::MAX)
 }
 
 /// Clocks measure time, everything else counts.

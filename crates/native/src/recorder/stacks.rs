@@ -4,7 +4,7 @@
 
 use burnmark_perf::record::Mode;
 
-use super::{ChainFrame, Mapped, Recorder, SampleEvent, push};
+use super::{ChainFrame, Mapped, Recorder, SampleEvent, push_chain};
 use crate::modules::Task;
 use crate::recording::{CodeKind, FrameRow, NONE, SampleRow, StackRow};
 
@@ -72,14 +72,13 @@ impl Recorder {
     pub fn sample(&mut self, sample: &SampleEvent, frames: impl IntoIterator<Item = (Mode, u64)>) {
         let mut chain = std::mem::take(&mut self.chain);
         chain.clear();
-        // Not a loop: what is chained goes faster by parts.
-        frames.into_iter().for_each(|(mode, address)| push(&mut chain, mode, address));
+        push_chain(&mut chain, frames.into_iter());
         self.intern_sample(sample, &chain);
         self.chain = chain;
     }
 
     /// Takes in a sample with its whole stack, leaf first.
-    pub(super) fn intern_sample(&mut self, sample: &SampleEvent, chain: &[ChainFrame]) {
+    pub(crate) fn intern_sample(&mut self, sample: &SampleEvent, chain: &[ChainFrame]) {
         let thread = self.thread_row(sample.pid, sample.tid);
         let mut last = self.threads.get_mut(&sample.tid).map(|thread| std::mem::take(&mut thread.last));
         let known = last.get_or_insert_default();

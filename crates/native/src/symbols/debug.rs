@@ -38,11 +38,10 @@ impl<'a> Sections<'a> {
         elf.file.section_by_name(".debug_info").or_else(|| elf.file.section_by_name(".debug_line"))?;
         let mut budget = MOST_DECOMPRESSED;
         let load = |id: gimli::SectionId| -> Result<Cow<'a, [u8]>, gimli::Error> {
-            Ok(section(elf, id.name(), &mut budget).unwrap_or_default())
+            let is_used = USED.contains(&id);
+            Ok(is_used.then(|| section(elf, id.name(), &mut budget)).flatten().unwrap_or_default())
         };
-        let mut sections = gimli::DwarfSections::load(load).ok()?;
-        // The table of addresses is often incomplete, and what the units themselves tell is what [`Units`] has checked.
-        sections.debug_aranges = Cow::Borrowed(&[][..]).into();
+        let sections = gimli::DwarfSections::load(load).ok()?;
         let endian = elf.endian();
         let units = guarded(|| Units::parse(&sections.borrow(|section| EndianSlice::new(section, endian))))?;
         Some(Self { sections, endian, units })
@@ -62,6 +61,20 @@ impl<'a> Sections<'a> {
         Some(Lookup { context, dwarf, units: &self.units, split, endian: self.endian, files: HashMap::default() })
     }
 }
+
+/// What functions, inlined functions and lines are found by. The table of addresses is not: it is often incomplete, and
+/// what the units themselves tell is what [`Units`] has checked.
+const USED: [gimli::SectionId; 9] = [
+    gimli::SectionId::DebugAbbrev,
+    gimli::SectionId::DebugAddr,
+    gimli::SectionId::DebugInfo,
+    gimli::SectionId::DebugLine,
+    gimli::SectionId::DebugLineStr,
+    gimli::SectionId::DebugRanges,
+    gimli::SectionId::DebugRngLists,
+    gimli::SectionId::DebugStr,
+    gimli::SectionId::DebugStrOffsets,
+];
 
 pub(super) fn section<'a>(elf: &Elf<'a>, name: &str, budget: &mut u64) -> Option<Cow<'a, [u8]>> {
     let section = elf.file.section_by_name(name)?;
