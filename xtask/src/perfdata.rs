@@ -11,16 +11,24 @@ use clap::Parser;
 use crate::shell;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask bench perfdata", about = "Time to read a perf.data file, beside perf and samply")]
+#[command(name = "cargo xtask bench perfdata", about = "Time to read perf.data files, beside perf and samply")]
 struct Options {
-    /// A file that `perf record` made, of 300 MB or more
-    file: PathBuf,
+    /// Files that `perf record` made, of 300 MB or more
+    #[arg(required_unless_present = "make")]
+    files: Vec<PathBuf>,
+    /// Records the files to read into this folder first, if they are not there: ripgrep with debug information and
+    /// copied stacks, burnmark with frame pointers. It takes 2 GB and some minutes, and needs perf and the network
+    #[arg(long, conflicts_with = "files")]
+    make: Option<PathBuf>,
     /// Where perf kept the programs' files by build-id
     #[arg(long)]
     buildid_dir: Option<PathBuf>,
-    /// Rounds; each runs every tool once
+    /// Rounds after the first; each runs every tool once
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Of these rounds, those in which perf script runs, too: it takes long
+    #[arg(long, default_value_t = 2)]
+    perf_rounds: usize,
     /// This samply instead of the one on the PATH
     #[arg(long, default_value = "samply")]
     samply: PathBuf,
@@ -38,48 +46,122 @@ struct Options {
 
 /// Runs the benchmark; false when burnmark fails under the bound on its memory.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
-    let options = Options::parse_from([&["perfdata".to_owned()], arguments].concat());
-    let burnmark = shell::burnmark(root, None)?.display().to_string();
-    let file = options.file.canonicalize().with_context(|| format!("{} is not there", options.file.display()))?;
+    let mut options = Options::parse_from([&["perfdata".to_owned()], arguments].concat());
+    let burnmark = shell::burnmark(root, None)?;
+    let example = ["build", "--release", "-p", "burnmark-native", "--example", "stacks"];
+    ensure!(shell::succeeds(shell::cargo(root, &example))?, "the example does not build");
+    if let Some(folder) = options.make.take() {
+        options.files = make(root, &folder, &burnmark)?;
+        options.buildid_dir.get_or_insert(folder.join("buildid"));
+    }
+    let mut succeeds = true;
+    for file in &options.files {
+        let file = file.canonicalize().with_context(|| format!("{} is not there", file.display()))?;
+        succeeds &= compare(&burnmark, &root.join("target/release/examples/stacks"), &file, &options)?;
+    }
+    Ok(succeeds)
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+}
+
+/// Times all tools on one file.
+fn compare(burnmark: &Path, stacks: &Path, file: &Path, options: &Options) -> Result<bool> {
     let bytes = file.metadata()?.len();
-    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
-    let file = quoted(&file);
-    let cache = options.buildid_dir.as_deref().map(|dir| format!(" --buildid-dir {}", quoted(dir))).unwrap_or_default();
+    let (file, burnmark, stacks) = (quoted(file), quoted(burnmark), quoted(stacks));
+    let folder = options.buildid_dir.as_deref().map(quoted);
+    let cache = folder.as_ref().map(|folder| format!(" --buildid-dir {folder}")).unwrap_or_default();
     let (samply, inferno) = (quoted(&options.samply), quoted(&options.inferno));
     let top = format!("{burnmark} top --json {file}{cache}");
     let jobs = [
-        ("burnmark, with inlines", top.clone()),
-        ("burnmark, without inlines", format!("{top} --no-inline")),
+        ("burnmark top, with inlines", top.clone()),
+        ("burnmark, decoding and unwinding alone", format!("{stacks} {file} {}", folder.unwrap_or_default())),
         ("samply import --save-only (no symbols)", format!("{samply} import --save-only -o /dev/null {file}")),
-        ("perf script --no-inline | inferno", format!("perf script --no-inline -i {file} | {inferno}")),
+        ("perf script --no-inline | inferno", format!("perf{cache} script --no-inline -i {file} | {inferno}")),
     ];
     let mut times = vec![Vec::new(); jobs.len()];
-    for _ in 0..options.rounds {
-        for ((_, job), times) in jobs.iter().zip(&mut times) {
+    for round in 0..=options.rounds {
+        for ((name, job), times) in jobs.iter().zip(&mut times) {
+            if name.starts_with("perf") && round > options.perf_rounds {
+                continue;
+            }
+            if round == 0 {
+                // Reads nothing, and says that what is cached of the file is not needed.
+                seconds(&format!("dd if={file} iflag=nocache count=0"))?;
+            }
             times.push(seconds(job)?);
         }
     }
-    let median = |times: &mut Vec<f64>| {
+    println!(
+        "{file}: {} MB; seconds of the first round, the file not cached; of the next: best, median",
+        bytes / 1_000_000
+    );
+    let median = |times: &[f64]| times.get(times.len() / 2).copied().unwrap_or(f64::NAN);
+    let mut base = f64::NAN;
+    for ((name, _), times) in jobs.iter().zip(&mut times) {
+        let first = times.remove(0);
         times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    };
-    let medians: Vec<f64> = times.iter_mut().map(median).collect();
-    println!("{} MB, medians of {} rounds", bytes / 1_000_000, options.rounds);
-    for ((name, _), median) in jobs.iter().zip(&medians) {
-        let rate = bytes as f64 / median / 1e6;
-        println!("{median:8.2} s {rate:7.0} MB/s {:6.2} × burnmark with inlines  {name}", median / medians[0]);
+        let (best, median) = (times.first().copied().unwrap_or(f64::NAN), median(times));
+        base = if base.is_nan() { median } else { base };
+        let (rate, ratio) = (bytes as f64 / median / 1e6, median / base);
+        println!("{first:8.2} {best:8.2} {median:8.2} {rate:7.0} MB/s {ratio:6.2} × burnmark top  {name}");
     }
     if options.perf_inlines > 0 {
         let samples = samples(&burnmark, &file)?;
         let limit = Duration::from_secs(options.perf_inlines);
-        let written = written(&format!("exec perf script -F comm,tid,time,ip,sym -i {file}"), limit)?;
-        let whole = options.perf_inlines as f64 * samples as f64 / written.max(1) as f64;
-        println!("perf script with inlines wrote {written} of {samples} samples in {} s:", options.perf_inlines);
-        println!("{whole:8.0} s for all of them, {:.0} × burnmark with inlines", whole / medians[0]);
+        let started = Instant::now();
+        let written = written(&format!("exec perf{cache} script -F comm,tid,time,ip,sym -i {file}"), limit)?;
+        let took = started.elapsed().as_secs_f64();
+        let whole = took * samples as f64 / written.max(1) as f64;
+        println!("perf script with inlines wrote {written} of {samples} samples in {took:.1} s:");
+        println!("{whole:8.0} s for all of them, {:.0} × burnmark top", whole / base);
     }
     let bounded = seconds(&format!("prlimit --data={} {top}", options.memory));
-    println!("with {} bytes of memory: {}", options.memory, if bounded.is_ok() { "it succeeds" } else { "it fails" });
+    println!("with {} bytes of memory: {}\n", options.memory, if bounded.is_ok() { "it succeeds" } else { "it fails" });
     Ok(bounded.is_ok())
+}
+
+const RIPGREP: &str = "15.2.0";
+
+/// Records the files to read; those that are there stay.
+fn make(root: &Path, folder: &Path, burnmark: &Path) -> Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(folder)?;
+    let folder = folder.canonicalize()?;
+    let rg = folder.join("rg/bin/rg");
+    if !rg.exists() {
+        let mut install = shell::cargo(root, &["install", "ripgrep", "--locked", "--version", RIPGREP, "--root"]);
+        install.arg(folder.join("rg")).env("CARGO_PROFILE_RELEASE_DEBUG", "true");
+        ensure!(shell::succeeds(install)?, "ripgrep can't be built");
+    }
+    let sources = "\"${CARGO_HOME:-$HOME/.cargo}/registry/src\"";
+    let searches = [
+        "-n -i --no-mmap '(\\w+)\\s+(impl|unsafe|struct)\\s+\\w*[aeiou]{2}\\w+'",
+        "-c 'fn \\w+<'",
+        "--json 'struct|enum'",
+    ];
+    let search = searches.map(|search| format!("{} {search} {sources}; ", quoted(&rg))).concat().repeat(8);
+    let copied = folder.join("rg-dwarf.data");
+    record(&folder, &copied, "-F 2500 --call-graph dwarf,16384", &search)?;
+    // A program that perf has seen stays where it was.
+    let reader = folder.join("burnmark");
+    if !reader.exists() {
+        std::fs::copy(burnmark, &reader)?;
+    }
+    let read = format!("{} top --json {}; ", quoted(&reader), quoted(&copied)).repeat(16);
+    let pointers = folder.join("burnmark-fp.data");
+    record(&folder, &pointers, "-F 30000 --call-graph fp", &read)?;
+    Ok(vec![copied, pointers])
+}
+
+fn record(folder: &Path, to: &Path, options: &str, job: &str) -> Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    let (cache, job) = (folder.join("buildid"), quoted(Path::new(&format!("{{ {job} }} > /dev/null 2>&1"))));
+    let perf = format!("perf --buildid-dir {} record -q -e cpu-clock {options}", quoted(&cache));
+    seconds(&format!("{perf} -o {} -- sh -c {job}", quoted(to))).map(|_| ())
 }
 
 /// Samples in a file.

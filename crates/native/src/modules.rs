@@ -70,7 +70,7 @@ impl NoFile {
 }
 
 /// A task that has a module mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Task {
     pub(crate) pid: i32,
     pub(crate) tid: i32,

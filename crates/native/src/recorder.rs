@@ -15,7 +15,7 @@ use crate::spaces::{Region, Spaces};
 pub(crate) use batch::Batch;
 pub(crate) use room::{Beyond, Room};
 use rows::{Index, StackIndex};
-use stacks::{FrameCache, LastStack};
+use stacks::{FrameCache, LastStacks};
 use unwinding::Unwinding;
 
 mod batch;
@@ -139,7 +139,6 @@ struct ThreadState {
     ended_at: Option<u64>,
     /// The thread's row, and [`Recorder::names`] when it was looked up.
     row: Option<(u32, u64)>,
-    last: LastStack,
 }
 
 #[derive(Debug, Default)]
@@ -169,7 +168,10 @@ pub struct Recorder {
     frame_ids: Index,
     stack_ids: StackIndex,
     cache: FrameCache,
+    last: LastStacks,
     chain: Vec<ChainFrame>,
+    /// Rows of the frames of the stack that is being taken in.
+    frame_rows: Vec<u32>,
     unwinding: Option<Box<Unwinding>>,
     /// Unwinders of [`Recorder::apply_batch`].
     workers: Vec<batch::Worker>,
@@ -222,7 +224,9 @@ impl Recorder {
             frame_ids: Index::default(),
             stack_ids: StackIndex::default(),
             cache: FrameCache::default(),
+            last: LastStacks::default(),
             chain: Vec::new(),
+            frame_rows: Vec::new(),
             unwinding: None,
             workers: Vec::new(),
             build_ids: HashMap::default(),
@@ -417,6 +421,7 @@ impl Recorder {
         });
         if thread.pid != pid {
             // The tid belongs to another process now.
+            self.names += 1;
             if let Some(process) = self.processes.get_mut(&thread.pid) {
                 process.threads = process.threads.saturating_sub(1);
             }

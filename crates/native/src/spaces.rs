@@ -95,6 +95,7 @@ impl Spaces {
 
     /// Forgets all processes.
     pub(crate) fn clear(&mut self) {
+        self.generation += 1;
         self.spaces.clear();
         (self.added, self.counted) = (0, 0);
     }
@@ -124,6 +125,11 @@ impl Spaces {
     /// of which nothing is known have the same.
     pub fn generation_of(&self, pid: i32) -> u64 {
         self.spaces.get(&pid).map_or(0, |space| space.generation)
+    }
+
+    /// How often anything changed: as long as it is the same, all generations are.
+    pub(crate) fn changes(&self) -> u64 {
+        self.generation
     }
 
     /// The module at an address of a process.
@@ -220,6 +226,7 @@ impl Spaces {
 
     /// Forgets a process. Call it some time after its exit: samples may come later than that.
     pub fn remove(&mut self, pid: i32) {
+        self.generation += 1;
         self.spaces.remove(&pid);
     }
 

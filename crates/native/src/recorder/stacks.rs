@@ -4,12 +4,19 @@
 
 use burnmark_perf::record::Mode;
 
+use super::rows::Path;
 use super::{ChainFrame, Mapped, Recorder, SampleEvent, push_chain};
 use crate::modules::Task;
-use crate::recording::{CodeKind, FrameRow, NONE, SampleRow, StackRow};
+use crate::recording::{CodeKind, FrameRow, NONE, SampleRow};
 
 /// Slots of the cache of frames. A power of two.
-const CACHE_SLOTS: usize = 1 << 13;
+const CACHE_SLOTS: usize = 1 << 15;
+
+/// Threads whose last stacks are remembered. A power of two.
+const LAST_STACKS: usize = 1 << 9;
+
+/// No count of changes.
+const NEVER: u64 = u64::MAX;
 
 /// Frames of a thread's last stack that are remembered, from the outermost on.
 const MOST_STEPS: usize = 512;
@@ -33,37 +40,63 @@ impl Default for FrameCache {
     }
 }
 
-/// A frame of a thread's last stack, and the row of the stack that it is the leaf of.
+/// A frame of a thread's last stack, and the stack that it is the leaf of.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     frame: ChainFrame,
-    stack: u32,
+    path: Path,
 }
 
-/// A thread's last stack, outermost frame first.
+/// What is known of a thread since its last sample.
 #[derive(Debug, Default)]
-pub(super) struct LastStack {
-    steps: Vec<Step>,
+pub(super) struct Last {
+    task: Task,
+    /// Its row, and [`Recorder::names`] when that was looked up.
+    row: Option<(u32, u64)>,
     /// Of the process's address space: addresses mean something else in another.
     generation: u64,
+    /// [`Spaces::changes`] when that was looked up.
+    changes: u64,
+    /// Its last stack, outermost frame first.
+    steps: Vec<Step>,
 }
 
-impl LastStack {
-    /// Keeps what a stack (leaf first) shares with it, and returns how many frames those are and their row.
-    fn shared(&mut self, chain: &[ChainFrame], generation: u64) -> (usize, u32) {
-        if self.generation != generation {
-            self.steps.clear();
-            self.generation = generation;
-        }
+impl Last {
+    /// Keeps what a stack (leaf first) shares with the last one, and returns how many frames those are.
+    fn shared(&mut self, chain: &[ChainFrame]) -> usize {
         let same = chain.iter().rev().zip(&self.steps).take_while(|(frame, step)| **frame == step.frame).count();
         self.steps.truncate(same);
-        (same, self.steps.last().map_or(NONE, |step| step.stack))
+        same
     }
 
-    fn push(&mut self, frame: ChainFrame, stack: u32) {
+    fn push(&mut self, frame: ChainFrame, path: Path) {
         if self.steps.len() < MOST_STEPS {
-            self.steps.push(Step { frame, stack });
+            self.steps.push(Step { frame, path });
         }
+    }
+}
+
+/// The last stacks of threads, by tid. Where two threads meet, they are looked up anew.
+#[derive(Debug, Default)]
+pub(super) struct LastStacks(Vec<Last>);
+
+impl LastStacks {
+    /// Takes a thread's out, to be put back.
+    fn take(&mut self, task: Task) -> Last {
+        if self.0.is_empty() {
+            self.0.resize_with(LAST_STACKS, Last::default);
+        }
+        let mut last = std::mem::take(&mut self.0[task.tid as usize % LAST_STACKS]);
+        if last.task != task {
+            last.steps.clear();
+            last = Last { task, steps: last.steps, changes: NEVER, ..Last::default() };
+        }
+        last
+    }
+
+    fn put_back(&mut self, last: Last) {
+        let slot = last.task.tid as usize % LAST_STACKS;
+        self.0[slot] = last;
     }
 }
 
@@ -79,39 +112,61 @@ impl Recorder {
 
     /// Takes in a sample with its whole stack, leaf first.
     pub(crate) fn intern_sample(&mut self, sample: &SampleEvent, chain: &[ChainFrame]) {
-        let thread = self.thread_row(sample.pid, sample.tid);
-        let mut last = self.threads.get_mut(&sample.tid).map(|thread| std::mem::take(&mut thread.last));
-        let known = last.get_or_insert_default();
-        let generation = self.spaces.generation_of(sample.pid);
-        let (shared, stack) = known.shared(chain, generation);
-        let stack = chain[..chain.len() - shared].iter().rev().try_fold(stack, |parent, frame| {
-            let row = StackRow { parent, frame: self.frame(sample, *frame, generation)? };
-            let stack = self.stack_ids.intern(&mut self.recording.stacks, row, self.room.stacks)?;
-            known.push(*frame, stack);
-            Some(stack)
-        });
-        if let (Some(thread), Some(last)) = (self.threads.get_mut(&sample.tid), last) {
-            thread.last = last;
+        let mut last = self.last.take(Task { pid: sample.pid, tid: sample.tid });
+        let known = last.row.filter(|(_, names)| *names == self.names);
+        last.row = known.or_else(|| Some((self.thread_row(sample.pid, sample.tid)?, self.names)));
+        let changes = self.spaces.changes();
+        if last.changes != changes {
+            let generation = self.spaces.generation_of(sample.pid);
+            if last.generation != generation {
+                last.steps.clear();
+            }
+            (last.generation, last.changes) = (generation, changes);
         }
-        let stack = stack.or_else(|| self.leaf_alone(sample, chain, generation));
+        let stack = self.stack(sample, chain, &mut last);
+        let stack = stack.or_else(|| self.leaf_alone(sample, chain, last.generation));
         let has_room = self.recording.samples.len() < self.room.samples;
-        match stack.zip(thread).filter(|_| has_room) {
-            Some((stack, thread)) => {
+        match stack.zip(last.row).filter(|_| has_room) {
+            Some((stack, (thread, _))) => {
                 let SampleEvent { time, period, event, .. } = *sample;
                 self.recording.push_sample(SampleRow { time, period, stack, thread }, event);
             }
             None => self.beyond.left_out += 1,
         }
+        self.last.put_back(last);
         self.tick(sample.time);
+    }
+
+    /// The row of a whole stack.
+    fn stack(&mut self, sample: &SampleEvent, chain: &[ChainFrame], last: &mut Last) -> Option<u32> {
+        let shared = last.shared(chain);
+        let mut path = last.steps.last().map_or_else(|| self.stack_ids.root(), |step| step.path);
+        let new = &chain[..chain.len() - shared];
+        let mut rows = std::mem::take(&mut self.frame_rows);
+        rows.clear();
+        let is_whole = new.iter().rev().all(|frame| {
+            let row = self.frame(sample, *frame, last.generation);
+            rows.extend(row);
+            row.is_some()
+        });
+        let stacks = &mut self.recording.stacks;
+        self.stack_ids.fetch(stacks, path, &rows);
+        let steps = rows.iter().zip(new.iter().rev()).try_for_each(|(row, frame)| {
+            path = self.stack_ids.step(stacks, path, *row, self.room.stacks)?;
+            last.push(*frame, path);
+            Some(())
+        });
+        self.frame_rows = rows;
+        steps.filter(|()| is_whole).map(|()| path.stack)
     }
 
     /// The stack of a sample's innermost frame only, when there is no room for more: self times stay right.
     fn leaf_alone(&mut self, sample: &SampleEvent, chain: &[ChainFrame], generation: u64) -> Option<u32> {
-        let row = StackRow { parent: NONE, frame: self.frame(sample, *chain.first()?, generation)? };
+        let row = self.frame(sample, *chain.first()?, generation)?;
         // There are no more of these than frames.
-        let stack = self.stack_ids.intern(&mut self.recording.stacks, row, usize::MAX)?;
+        let path = self.stack_ids.step(&mut self.recording.stacks, self.stack_ids.root(), row, usize::MAX)?;
         self.beyond.cut += 1;
-        Some(stack)
+        Some(path.stack)
     }
 
     /// The row of a frame; `generation` is that of the sample's process.
