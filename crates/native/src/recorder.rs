@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use burnmark_model::Meta;
-use burnmark_perf::record::{self, Mode, Record};
+use burnmark_perf::record::{self, Record};
 use foldhash::fast::RandomState;
 
 use crate::modules::{Modules, Task};
@@ -13,12 +13,15 @@ use crate::procfs::{ProcessMaps, parse_maps};
 use crate::recording::{CodeKind, EventRow, LostRow, ModuleRow, ProcessRow, Recording, ThreadRow};
 use crate::spaces::{Region, Spaces};
 pub(crate) use batch::Batch;
+pub(crate) use chain::{ChainFrame, push_chain};
+use chain::{known_mode, push};
 pub(crate) use room::{Beyond, Room};
 use rows::{Index, StackIndex};
 use stacks::{FrameCache, LastStacks};
 use unwinding::Unwinding;
 
 mod batch;
+mod chain;
 mod room;
 mod rows;
 mod stacks;
@@ -184,14 +187,6 @@ pub struct Recorder {
     modules: Option<Arc<Modules>>,
     /// Per module: whether its file is open, or never will be.
     opened: Vec<bool>,
-}
-
-/// A frame on its way to be interned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ChainFrame {
-    mode: Mode,
-    address: u64,
-    is_return: bool,
 }
 
 /// What makes two mappings the same module.
@@ -523,34 +518,6 @@ impl Recorder {
                 }
             }
         }
-    }
-}
-
-/// Appends a caller. The first address of each mode is where it was interrupted or left; all others are where calls
-/// return to.
-fn push(chain: &mut Vec<ChainFrame>, mode: Mode, address: u64) {
-    let mode = known_mode(mode, address);
-    let is_return = chain.last().is_some_and(|callee| callee.mode == mode);
-    chain.push(ChainFrame { mode, address, is_return });
-}
-
-/// Appends a whole stack, leaf first, to what other stacks are in.
-pub(crate) fn push_chain(chain: &mut Vec<ChainFrame>, frames: impl Iterator<Item = (Mode, u64)>) {
-    let mut callee = None;
-    // Not a loop: what is chained goes faster by parts.
-    frames.for_each(|(mode, address)| {
-        let mode = known_mode(mode, address);
-        chain.push(ChainFrame { mode, address, is_return: callee == Some(mode) });
-        callee = Some(mode);
-    });
-}
-
-/// Addresses of an unknown mode are told apart by their sign, as on every 64-bit Linux.
-fn known_mode(mode: Mode, address: u64) -> Mode {
-    match mode {
-        Mode::Unknown if (address as i64) < 0 => Mode::Kernel,
-        Mode::Unknown => Mode::User,
-        known => known,
     }
 }
 

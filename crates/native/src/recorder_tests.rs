@@ -1,5 +1,7 @@
 //! From events to a recording.
 
+use burnmark_perf::record::Mode;
+
 use super::*;
 use crate::recording::{FrameRow, SampleRow};
 
