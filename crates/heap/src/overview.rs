@@ -87,37 +87,37 @@ const MIN_COLLECTION: u64 = 16 << 10;
 
 /// Makes the report; `limit` rows in each part.
 pub fn overview(snapshot: &Snapshot, limit: usize) -> Overview {
-    let mut search = Search::new();
-    let biggest = biggest(snapshot, limit);
-    // The largest first: should the search become too long, the others have shorter paths.
-    let biggest = biggest.into_iter().map(|node| Retainer { node, path: path_of(snapshot, node, &mut search) });
-    Overview {
-        biggest: biggest.collect(),
-        accumulations: accumulations(snapshot, limit, &mut search),
-        detached: largest(
-            grouped(snapshot, |node| {
-                let is_detached = snapshot.detachedness(node) == Detachedness::Detached;
-                // Node.js marks objects of its own in the same way.
-                let is_dom =
-                    is_detached && snapshot.kind(node) == NodeKind::Native && !snapshot.name_begins(node, NODES_OWN);
-                is_dom.then(|| (snapshot.class_of(node), None))
-            }),
-            limit,
-            |snapshot, (class, _)| snapshot.class_name(class).into_owned(),
-            snapshot,
-        ),
-        strings: duplicated_strings(snapshot, limit),
-        collections: collections(snapshot, limit),
-        closures: largest(
-            grouped(snapshot, |node| {
-                let location = snapshot.location(node).filter(|_| snapshot.kind(node) == NodeKind::Closure)?;
-                Some((snapshot.nodes.name[node as usize], Some(location)))
-            }),
-            limit,
-            |snapshot, (name, _)| snapshot.text(name).into_owned(),
-            snapshot,
-        ),
-    }
+    let with_paths = || {
+        let mut search = Search::new();
+        let biggest = biggest(snapshot, limit);
+        // The largest first: should the search become too long, the others have shorter paths.
+        let biggest = biggest.into_iter().map(|node| Retainer { node, path: path_of(snapshot, node, &mut search) });
+        (biggest.collect(), accumulations(snapshot, limit, &mut search))
+    };
+    let groups = || {
+        let lists = rayon::join(|| duplicated_strings(snapshot, limit), || collections(snapshot, limit));
+        (detached(snapshot, limit), closures(snapshot, limit), lists)
+    };
+    let ((biggest, accumulations), (detached, closures, (strings, collections))) = rayon::join(with_paths, groups);
+    Overview { biggest, accumulations, detached, strings, collections, closures }
+}
+
+fn detached(snapshot: &Snapshot, limit: usize) -> Vec<Group> {
+    let groups = grouped(snapshot, |node| {
+        let is_detached = snapshot.detachedness(node) == Detachedness::Detached;
+        // Node.js marks objects of its own in the same way.
+        let is_dom = is_detached && snapshot.kind(node) == NodeKind::Native && !snapshot.name_begins(node, NODES_OWN);
+        is_dom.then(|| (snapshot.class_of(node), None))
+    });
+    largest(groups, limit, |snapshot, (class, _)| snapshot.class_name(class).into_owned(), snapshot)
+}
+
+fn closures(snapshot: &Snapshot, limit: usize) -> Vec<Group> {
+    let groups = grouped(snapshot, |node| {
+        let location = snapshot.location(node).filter(|_| snapshot.kind(node) == NodeKind::Closure)?;
+        Some((snapshot.nodes.name[node as usize], Some(location)))
+    });
+    largest(groups, limit, |snapshot, (name, _)| snapshot.text(name).into_owned(), snapshot)
 }
 
 /// The classes of what objects of some classes retain, these included: the largest retained size first.
