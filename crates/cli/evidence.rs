@@ -254,7 +254,7 @@ fn left_to_find(after: &Profile, value: usize, rules: &Rules, keep_args: bool) -
     let found = burnmark_analysis::findings(after, value, rules).unwrap_or_default();
     let finding = |finding: burnmark_analysis::Finding| Finding {
         finding: match &finding.function {
-            Some(function) => format!("after the change, {}: {}", finding.title, texts::kept(function, keep_args)),
+            Some(function) => format!("after the change, {}: `{}`", finding.title, texts::kept(function, keep_args)),
             None => format!("after the change, {}", finding.title),
         },
         evidence: Some(texts::kept(&finding.evidence, keep_args)),

@@ -70,3 +70,65 @@ fn rules_of_the_user_win_and_mistakes_in_them_are_told() {
     run.fails(1, &["ours.toml", "\"speed\"", "[[category]]"]);
     burnmark_in(folder.path(), &["top", "in.folded", "--rules", "none.toml"]).fails(1, &["cannot read none.toml"]);
 }
+
+/// Stacks of a folded file, root first, with their counts: read here, not by burnmark.
+fn stacks(text: &str) -> Vec<(Vec<&str>, f64)> {
+    text.lines()
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(stack, count)| (stack.split(';').collect(), count.parse().expect("a count")))
+        .collect()
+}
+
+#[test]
+fn findings_on_a_real_recording_say_what_its_text_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/folded/py-spy.folded");
+    let text = std::fs::read_to_string(path).expect("a fixture");
+    let stacks = stacks(&text);
+    let sum: f64 = stacks.iter().map(|(_, count)| count).sum();
+    let share = |test: &dyn Fn(&[&str]) -> bool| {
+        let found = stacks.iter().filter(|(stack, _)| test(stack));
+        found.map(|(_, count)| count).sum::<f64>() / sum
+    };
+    let folder = folder();
+    let json = burnmark_in(folder.path(), &["top", path, "--findings", "--json"]).ok().json();
+    let findings = json["findings"].as_array().expect("findings");
+    let of = |kind: &str| findings.iter().filter(|finding| finding["kind"] == kind).collect::<Vec<_>>();
+    let is = |finding: &serde_json::Value, share: f64, words: &str| {
+        let found = finding["share"].as_f64().expect("a number");
+        assert!((found - share).abs() < 1e-9, "{share} in {finding:#}");
+        assert!(
+            finding["evidence"].as_str().is_some_and(|evidence| evidence.contains(words)),
+            "{words} in {finding:#}"
+        );
+    };
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+
+    // Every function that has a tenth by itself, and no other.
+    let mut own: std::collections::BTreeMap<&str, f64> = std::collections::BTreeMap::new();
+    for (stack, count) in &stacks {
+        *own.entry(stack.last().expect("a frame")).or_default() += count / sum;
+    }
+    own.retain(|_, share| *share >= 0.1);
+    let plateaus = of("plateau");
+    assert!(own.len() == 3 && plateaus.len() == own.len(), "{own:?} {plateaus:#?}");
+    for finding in plateaus {
+        let name = finding["function"].as_str().expect("a name");
+        let total = share(&|stack| stack.contains(&name));
+        is(finding, own[name], &format!("{} by itself, {} with what it calls", percent(own[name]), percent(total)));
+    }
+    // What is ten times on a stack.
+    let times = |stack: &[&str], name: &str| stack.iter().filter(|frame| **frame == name).count();
+    let recursion = of("recursion");
+    let name = recursion[0]["function"].as_str().expect("a name");
+    let most = stacks.iter().map(|(stack, _)| times(stack, name)).max().expect("stacks");
+    let deep = share(&|stack| times(stack, name) >= 10);
+    is(
+        recursion[0],
+        deep,
+        &format!("`{name}` is on {} of the stacks 10 times or more, {most} times at most", percent(deep)),
+    );
+    // Whatever Python's json package is on the stack for.
+    let serialization = share(&|stack| stack.iter().any(|frame| frame.contains("json/")));
+    is(of("serialization")[0], serialization, &percent(serialization));
+    assert!(serialization > 0.3 && deep > 0.2, "the fixture has both: {serialization} {deep}");
+}

@@ -45,6 +45,10 @@ fn the_report_has_its_verdict_first_and_every_table() {
     let written = std::fs::read_to_string(folder.join("report.json")).expect("it was written");
     assert_eq!(serde_json::from_str::<serde_json::Value>(&written).expect("JSON"), json);
     burnmark_in(folder, &[&sides[..], &["-o", "report.pdf"]].concat()).fails(1, &["report.pdf", ".md or .json"]);
+    burnmark_in(folder, &[&sides[..], &["-o", "x.md", "--json"]].concat())
+        .fails(1, &["x.md is Markdown", "name it .json"]);
+    assert!(!folder.join("x.md").exists());
+    burnmark_in(folder, &[&sides[..], &["-o", "x.json", "--json"]].concat()).ok();
     burnmark_in(folder, &["report"]).fails(1, &["no evidence", "--before"]);
     burnmark_in(folder, &["report", "--before", "none*", "--after", "new.perf"]).fails(1, &["none*"]);
 }

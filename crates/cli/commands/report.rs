@@ -13,7 +13,14 @@ use crate::output;
 
 /// Reads both sides and writes the report.
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let json = args.json || by_name(&args.output)?;
+    let named = by_name(&args.output)?;
+    if args.json && named == Some(false) {
+        bail!(
+            "{} is Markdown by its name, and --json asks for JSON: name it .json, or leave --json out",
+            args.output.display()
+        );
+    }
+    let json = args.json || named == Some(true);
     let mut gathered =
         evidence::gather(&args.evidence, args.bottleneck.as_deref().unwrap_or_default(), Keep::default())?;
     let function = gathered.function.take();
@@ -51,14 +58,14 @@ fn unkept(gathered: Gathered, bottleneck: String, args: &ReportArgs) -> Entry {
     }
 }
 
-/// Whether a file's name asks for JSON.
-fn by_name(path: &Path) -> anyhow::Result<bool> {
+/// Whether a file's name asks for JSON (or else Markdown), if it says.
+fn by_name(path: &Path) -> anyhow::Result<Option<bool>> {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     match name.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("json") => Ok(true),
-        Some("md" | "markdown") => Ok(false),
+        Some("json") => Ok(Some(true)),
+        Some("md" | "markdown") => Ok(Some(false)),
         // A pipe or device takes Markdown, and so does standard output.
-        _ if output::is_stdout(path) || (path.exists() && !path.is_file() && !path.is_dir()) => Ok(false),
+        _ if output::is_stdout(path) || (path.exists() && !path.is_file() && !path.is_dir()) => Ok(None),
         _ => bail!("{}: the extension says nothing that can be written: use .md or .json", path.display()),
     }
 }

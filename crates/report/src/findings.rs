@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::TableForm;
 use crate::names::printable;
 use crate::numbers::percent;
-use crate::top::markdown::escaped;
+use crate::top::markdown::{code, escaped, with_names};
 
 /// Findings as a list: what, with which evidence, and where to look. Says so if there are none. JSON and CSV carry
 /// none: [`findings_json`] has them.
@@ -26,7 +26,7 @@ pub fn findings(findings: &[Finding], form: &TableForm) -> String {
             text.push_str(&format!(
                 "- **{}** ({priority}): {}. Look at: {}.\n",
                 escaped(&finding.title),
-                evidence_markdown(&finding.evidence),
+                evidence_markdown(finding),
                 escaped(&finding.action)
             ));
         } else {
@@ -41,9 +41,14 @@ pub fn findings(findings: &[Finding], form: &TableForm) -> String {
     text
 }
 
-/// Names in evidence stand between backticks; in Markdown each is escaped by itself.
-fn evidence_markdown(evidence: &str) -> String {
-    escaped(evidence).replace("\\`", "")
+/// Names stand between backticks, and may have some: the function's own is known.
+fn evidence_markdown(finding: &Finding) -> String {
+    let function = finding.function.as_ref().filter(|function| !function.is_empty());
+    let parts = function.and_then(|name| Some((finding.evidence.split_once(&format!("`{name}`"))?, name)));
+    match parts {
+        Some(((before, after), name)) => with_names(before) + &code(name) + &with_names(after),
+        None => with_names(&finding.evidence),
+    }
 }
 
 /// The categories of a profile, with what each has by itself and where to look: one line each.
@@ -148,7 +153,10 @@ mod tests {
     #[test]
     fn evidence_is_no_markup() {
         let text = findings(&[finding()], &TableForm::Markdown);
-        assert!(text.contains("(high): a&#124;b&lt;x&gt;: 30.0 % by itself. Look at: look."), "{text}");
+        assert!(text.contains("(high): a&#124;b\\`&lt;x&gt;: 30.0 % by itself. Look at: look."), "{text}");
+        let plain = Finding { evidence: "`a::b<c>`, regex: 30.0 % by itself".to_owned(), ..finding() };
+        let text = findings(&[plain], &TableForm::Markdown);
+        assert!(text.contains("(high): `a::b<c>`, regex: 30.0 % by itself."), "{text}");
         assert!(findings(&[], &TableForm::Markdown).contains("None."));
         assert_eq!(findings_json(&[finding()])[0]["kind"], "plateau");
         assert_eq!(findings_json(&[finding()])[0]["priority"], "high");

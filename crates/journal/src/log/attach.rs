@@ -177,6 +177,8 @@ pub(crate) fn temporary_in(folder: &Path) -> Result<NamedTempFile, Error> {
         .suffix(".tmp")
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)
+        // The library's error names the file that there would have been for a moment.
+        .map_err(|error| error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error))
         .map_err(Error::io("write into", folder))
 }
 

@@ -359,7 +359,7 @@ pub struct Target {
 /// What was not looked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// In a sentence.
+    /// In a sentence; names of functions stand between backticks.
     pub finding: String,
     /// What it rests on; absent where a person says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -409,7 +409,7 @@ pub struct Priority {
 /// What else could be gained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opportunity {
-    /// In a sentence.
+    /// In a sentence; names of functions stand between backticks.
     pub opportunity: String,
     /// How much; said by a person, or the most that the share allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -26,7 +26,7 @@ pub enum Error {
         why: String,
     },
     /// No entry has this id.
-    #[error("the log has no entry {wanted}: `burnmark log list` shows ids and numbers")]
+    #[error("the log has no entry {wanted:?}: `burnmark log list` shows ids and numbers")]
     NoSuchEntry {
         /// What was asked for.
         wanted: String,

@@ -375,16 +375,16 @@ fn unexpected(
         let is_named = named.is_some_and(|named| named.identity == row.identity);
         let grew = Verdict::from(row.verdict) == Verdict::Regressed && row.interval[0] > before * (scale - 1.0);
         if row.before.total_share == 0.0 && row.after.self_share >= NEW_SHARE {
-            found.push(Finding { finding: format!("{name} was not there before"), evidence: evidence(row) });
+            found.push(Finding { finding: format!("`{name}` was not there before"), evidence: evidence(row) });
         } else if is_named && Verdict::from(row.verdict) != Verdict::Improved {
             let finding = match Verdict::from(row.verdict) {
-                Verdict::Regressed => format!("{name}, which it is about, takes more than before"),
-                Verdict::Unchanged => format!("{name}, which it is about, takes as much as before"),
-                _ => format!("it can't be told whether {name}, which it is about, changed"),
+                Verdict::Regressed => format!("`{name}`, which it is about, takes more than before"),
+                Verdict::Unchanged => format!("`{name}`, which it is about, takes as much as before"),
+                _ => format!("it can't be told whether `{name}`, which it is about, changed"),
             };
             found.push(Finding { finding, evidence: evidence(row) });
         } else if grew {
-            found.push(Finding { finding: format!("{name} takes more than before"), evidence: evidence(row) });
+            found.push(Finding { finding: format!("`{name}` takes more than before"), evidence: evidence(row) });
         }
     }
     found.truncate(TOP);
@@ -411,7 +411,7 @@ fn priorities(top: &[Consumer]) -> Vec<Priority> {
 fn opportunities(priorities: &[Priority]) -> Vec<Opportunity> {
     let worthwhile = priorities.iter().filter(|priority| priority.priority != Rank::Low);
     let opportunity = |priority: &Priority| Opportunity {
-        opportunity: format!("less time in {}", priority.what),
+        opportunity: format!("less time in `{}`", priority.what),
         gain: Some(format!("at most {:.1} % of the time", priority.share * 100.0)),
         effort: None,
         priority: Some(priority.priority.word().to_owned()),

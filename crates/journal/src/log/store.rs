@@ -180,8 +180,8 @@ fn keep_bytes_as_they_are(folder: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let mut temporary = temporary_in(folder)?;
-    temporary
-        .write_all(b"# Entries and attachments are hashed: their bytes must stay.\n* -text\n")
+    let file = temporary.as_file_mut();
+    file.write_all(b"# Entries and attachments are hashed: their bytes must stay.\n* -text\n")
         .map_err(Error::io("write", &path))?;
     match temporary.persist_noclobber(&path) {
         Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -201,13 +201,18 @@ pub(crate) fn files(entries: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths = Vec::new();
     for file in listed {
         let path = file.map_err(Error::io("read", entries))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(".json") && !name.starts_with('.') {
+        if is_entry(&path) {
             paths.push(path);
         }
     }
     paths.sort();
     Ok(paths)
+}
+
+/// Whether a file may be an entry, by its name.
+pub(crate) fn is_entry(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".json") && !name.starts_with('.')
 }
 
 /// Ids that names of files begin with, whatever is in the files.
@@ -266,12 +271,16 @@ pub(crate) fn parse(path: &Path) -> Result<(Entry, String), Error> {
     struct Version {
         schema: String,
     }
-    let version: Version = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let why = |error: serde_json::Error| match error.to_string() {
+        deep if deep.starts_with("recursion limit") => "it is nested deeper than any entry".to_owned(),
+        why => why,
+    };
+    let version: Version = serde_json::from_str(&text).map_err(|error| bad(why(error)))?;
     if version.schema != SCHEMA {
         let schema: String = version.schema.chars().take(60).collect();
         return Err(bad(format!("its schema is {schema:?}, not {SCHEMA:?}: a newer burnmark may read it")));
     }
-    let entry = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let entry = serde_json::from_str(&text).map_err(|error| bad(why(error)))?;
     Ok((entry, text))
 }
 
@@ -303,7 +312,7 @@ pub fn rows(entries: &[Stored]) -> Vec<Row<'_>> {
 /// The entry that is meant by an id, the beginning of one, a row's number (`3`, `#3`), or `last`.
 ///
 /// # Errors
-/// When there is none, or more than one.
+/// When there is none, or more than one; no text is no beginning.
 pub fn find<'a>(entries: &'a [Stored], wanted: &str) -> Result<&'a Stored, Error> {
     let none = || Error::NoSuchEntry { wanted: wanted.chars().take(60).collect() };
     let rows = rows(entries);
@@ -319,6 +328,9 @@ pub fn find<'a>(entries: &'a [Stored], wanted: &str) -> Result<&'a Stored, Error
         return rows.get(number.wrapping_sub(1)).and_then(|row| by_id(row.entry.id)).ok_or_else(none);
     }
     let wanted = wanted.to_ascii_uppercase();
+    if wanted.is_empty() {
+        return Err(none());
+    }
     let begins = entries.iter().filter(|stored| stored.entry.id.to_string().starts_with(&wanted)).collect::<Vec<_>>();
     match begins[..] {
         [one] => Ok(one),

@@ -305,6 +305,55 @@ fn what_cannot_be_mended_is_told_with_what_to_do() {
 }
 
 #[test]
+fn what_does_not_belong_to_a_log_is_told_and_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (log, elsewhere) = (folder.path().join("log"), folder.path().join("elsewhere"));
+    add(&log, &with_file("a", "x.svg", b"x")).expect("added");
+    for (path, what) in [
+        ("attachments/notes.txt", "no file of the log"),
+        ("iterations/01-old.json.orig", "entries end in .json"),
+        ("iterations/deep.json", "nested deeper"),
+    ] {
+        let nested = format!(r#"{{"schema": "{SCHEMA}", "x": {}{}}}"#, "[".repeat(200), "]".repeat(200));
+        fs::write(log.join(path), nested).expect("room");
+        let problems = repair(&log).expect("looked").problems;
+        assert!(problems.len() == 1 && problems[0].what.contains(what), "{path}: {problems:?}");
+        assert_eq!(problems[0].path, path);
+        fs::remove_file(log.join(path)).expect("it is still there");
+    }
+    for hidden in ["attachments/.DS_Store", "iterations/.gitkeep"] {
+        fs::write(log.join(hidden), "").expect("room");
+    }
+    assert_eq!(verify(&log).expect("looked").problems, []);
+    // Folders that are links: nothing behind them is removed.
+    for part in ["iterations", "attachments"] {
+        fs::rename(log.join(part), &elsewhere).expect("there");
+        std::os::unix::fs::symlink(&elsewhere, log.join(part)).expect("a link");
+        fs::create_dir_all(elsewhere.join("0123456789abcdef")).expect("room");
+        fs::write(elsewhere.join("0123456789abcdef/mine.txt"), "mine").expect("room");
+        let problems = repair(&log).expect("looked").problems;
+        assert!(problems.iter().any(|it| it.path == part && it.what.contains("is a link")), "{part}: {problems:?}");
+        assert!(elsewhere.join("0123456789abcdef/mine.txt").exists(), "{part}");
+        fs::remove_file(log.join(part)).expect("a link");
+        fs::remove_dir_all(elsewhere.join("0123456789abcdef")).expect("there");
+        fs::rename(&elsewhere, log.join(part)).expect("there");
+    }
+    assert_eq!(verify(&log).expect("looked").problems, []);
+}
+
+#[test]
+fn errors_name_what_was_to_be_written() {
+    // A folder that nobody can write into, root neither.
+    let error = super::attach::temporary_in(Path::new("/proc/self")).expect_err("no room").to_string();
+    assert!(error.starts_with("cannot write into /proc/self: ") && !error.contains(TEMPORARY), "{error}");
+    assert!(find(&[], "").is_err_and(|error| error.to_string().contains("no entry \"\"")));
+    let folder = tempfile::tempdir().expect("a folder");
+    add(folder.path(), &draft("a")).expect("added");
+    let read = read(folder.path()).expect("read");
+    assert!(matches!(find(&read.entries, ""), Err(Error::NoSuchEntry { .. })), "the only one is not meant by nothing");
+}
+
+#[test]
 fn unknown_keys_are_left_to_newer_ones() {
     let folder = tempfile::tempdir().expect("a folder");
     let added = add(folder.path(), &full()).expect("added").stored;

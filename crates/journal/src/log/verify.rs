@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::attach::{self, State, TEMPORARY, hash_file, state};
 use super::entry::{Attachment, Entry};
-use super::store::{ENTRIES, file_name, files, lock, parse, parts, seal_holds};
+use super::store::{ENTRIES, file_name, files, is_entry, lock, parse, parts, seal_holds};
 use super::ulid::Ulid;
 
 /// Something that is wrong with a log.
@@ -98,6 +98,13 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+const IS_LINK: &str = "it is a link: what belongs to the log lies in its folder";
+
+/// Names with a dot are other tools' business, but for our own unfinished files, which are told elsewhere.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
 /// What is found, and how to mend it.
 struct Look<'a> {
     folder: &'a Path,
@@ -117,6 +124,14 @@ fn look(folder: &Path) -> Result<(Verified, Vec<Mend>), Error> {
     let mut look = Look { folder, verified: Verified::default(), mends: Vec::new() };
     let [entries_folder, attachments_folder] = parts(folder);
     let mut entries: BTreeMap<Ulid, (Entry, PathBuf)> = BTreeMap::new();
+    for part in [&entries_folder, &attachments_folder] {
+        if fs::symlink_metadata(part).is_ok_and(|meta| meta.is_symlink()) {
+            look.problem(part, IS_LINK.to_owned(), None);
+        }
+    }
+    for path in listed(&entries_folder)?.into_iter().filter(|path| !is_entry(path) && !is_hidden(path)) {
+        look.problem(&path, "it is no entry, by its name: entries end in .json".to_owned(), None);
+    }
     for path in files(&entries_folder)? {
         match parse(&path) {
             Ok((entry, text)) => one_entry(&mut look, entry, &text, path, &mut entries),
@@ -228,10 +243,16 @@ fn one_attachment(look: &mut Look<'_>, entry: &Entry, path: &Path, attachment: &
 /// All files in folders of attachments; what else is there is told.
 fn attached_files(look: &mut Look<'_>, attachments: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
+    if fs::symlink_metadata(attachments).is_ok_and(|meta| meta.is_symlink()) {
+        return Ok(found);
+    }
     for folder in listed(attachments)? {
         let meta = fs::symlink_metadata(&folder).map_err(Error::io("read", &folder))?;
         if meta.is_symlink() {
-            look.problem(&folder, "it is a link: what belongs to the log lies in its folder".to_owned(), None);
+            look.problem(&folder, IS_LINK.to_owned(), None);
+        } else if !meta.is_dir() && !is_hidden(&folder) {
+            let what = "it is no file of the log: attachments lie in folders named by their hash (`log add --attach`)";
+            look.problem(&folder, what.to_owned(), None);
         } else if meta.is_dir() {
             for path in listed(&folder)? {
                 let is_file = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());

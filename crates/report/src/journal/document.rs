@@ -2,7 +2,7 @@
 
 use crate::names::{cut_bytes, cut_end, cut_middle, printable, width};
 use crate::numbers::counted;
-use crate::top::markdown::{code, escaped};
+use crate::top::markdown::{code, escaped, with_names};
 
 /// Columns that a name or text may take, from the widest; the next is tried if a document does not fit.
 const WIDTHS: [usize; 4] = [200, 100, 60, 32];
@@ -20,6 +20,8 @@ pub(super) enum Cell {
     Name(String),
     /// Words that somebody wrote.
     Text(String),
+    /// Words with names between backticks.
+    Sentence(String),
     /// Our own words and numbers, which have nothing of Markdown.
     Plain(String),
 }
@@ -40,7 +42,7 @@ impl Cell {
     /// What it says, as it is.
     pub(super) fn into_text(self) -> String {
         match self {
-            Self::Name(text) | Self::Text(text) | Self::Plain(text) => text,
+            Self::Name(text) | Self::Text(text) | Self::Sentence(text) | Self::Plain(text) => text,
         }
     }
 
@@ -48,6 +50,7 @@ impl Cell {
         match self {
             Self::Name(name) => code(&cut_middle(&printable(&cut_bytes(name, MOST)), columns)),
             Self::Text(text) => words(text, columns),
+            Self::Sentence(text) => in_line(text, columns, with_names),
             Self::Plain(text) => text.clone(),
         }
     }
@@ -55,13 +58,17 @@ impl Cell {
 
 /// Somebody's words in one line, cut at their end.
 pub(super) fn words(text: &str, columns: usize) -> String {
+    in_line(text, columns, escaped)
+}
+
+fn in_line(text: &str, columns: usize, markdown: impl Fn(&str) -> String) -> String {
     let line = cut_bytes(text, MOST).split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() {
         return String::new();
     }
     let line = printable(&line);
     // Cutting by columns is for what is long: two columns are left for the mark of the cut.
-    if width(&line) > columns { escaped(&cut_end(&line, columns)) } else { escaped(&line) }
+    if width(&line) > columns { markdown(&cut_end(&line, columns)) } else { markdown(&line) }
 }
 
 /// Somebody's words in one line of HTML, where Markdown's escapes mean nothing.

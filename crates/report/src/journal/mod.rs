@@ -196,7 +196,7 @@ fn link(attachment: &Attachment, options: &JournalOptions) -> String {
         Some(log) => format!("[{name}](<{}>)", encoded(&format!("{}/{}", log.trim_end_matches('/'), attachment.path))),
         None => name,
     };
-    format!("{}: {name} ({})", words(&attachment.role, LINE), crate::heap::bytes(attachment.bytes.into()))
+    format!("{name}: {} ({})", words(&attachment.role, LINE), crate::heap::bytes(attachment.bytes.into()))
 }
 
 /// A path as a link has it: whatever could end it is percent-encoded.

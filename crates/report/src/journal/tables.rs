@@ -62,21 +62,19 @@ pub(super) fn improvement(metric: &MetricChange) -> String {
 pub(super) fn iterations(rows: &[Row<'_>]) -> Table {
     let cells = |row: &Row<'_>| {
         let entry = row.entry;
-        let mut cells = vec![
+        let [metric, before, after, improvement] = row_figures(entry);
+        let before = match (metric.into_text(), before) {
+            (metric, before) if metric.is_empty() => before,
+            (metric, before) => Cell::Text(format!("{metric}: {}", before.into_text())),
+        };
+        vec![
             Cell::plain(row.number.to_string()),
             Cell::Text(entry.bottleneck.clone()),
             Cell::Text(entry.change.clone()),
-        ];
-        match entry.evidence.metrics.first() {
-            Some(metric) => {
-                let before = Cell::value(metric.before, &metric.unit).into_text();
-                cells.push(Cell::Text(format!("{}: {before}", metric.name)));
-                cells.push(Cell::value(metric.after, &metric.unit));
-                cells.push(Cell::plain(improvement(metric)));
-            }
-            None => cells.extend(heap_change(entry).unwrap_or_else(|| vec![Cell::plain("n/a"); 3])),
-        }
-        cells
+            before,
+            after,
+            improvement,
+        ]
     };
     Table {
         title: String::new(),
@@ -86,18 +84,28 @@ pub(super) fn iterations(rows: &[Row<'_>]) -> Table {
     }
 }
 
-/// Sizes of the first and the last snapshot, where an entry has no other figure. One alone was not compared.
-fn heap_change(entry: &Entry) -> Option<Vec<Cell>> {
-    let heap = entry.evidence.heap.as_ref()?;
-    let last = heap.snapshots.last()?;
-    let first = heap.snapshots.first().filter(|_| heap.snapshots.len() > 1);
+/// The figures of an entry's row: name, before, after, improvement. Where there is no other, the sizes of the first and the
+/// last heap snapshot; one alone was not compared.
+pub(super) fn row_figures(entry: &Entry) -> [Cell; 4] {
+    if let Some(metric) = entry.evidence.metrics.first() {
+        return [
+            Cell::Text(metric.name.clone()),
+            Cell::value(metric.before, &metric.unit),
+            Cell::value(metric.after, &metric.unit),
+            Cell::plain(improvement(metric)),
+        ];
+    }
+    let snapshots = entry.evidence.heap.as_ref().map_or(&[][..], |heap| &heap.snapshots);
+    let Some(last) = snapshots.last() else { return ["", "n/a", "n/a", "n/a"].map(Cell::plain) };
+    let first = snapshots.first().filter(|_| snapshots.len() > 1);
     let lower = burnmark_journal::Direction::Lower;
     let change = first.and_then(|first| lower.improvement_percent(first.size as f64, last.size as f64));
-    Some(vec![
-        Cell::plain(format!("heap: {}", first.map_or("not measured".to_owned(), |first| bytes(first.size.into())))),
+    [
+        Cell::plain("heap"),
+        Cell::plain(first.map_or("not measured".to_owned(), |first| bytes(first.size.into()))),
         Cell::plain(bytes(last.size.into())),
         Cell::plain(change.map_or("n/a".to_owned(), |percent| format!("{} %", signed(percent, 1)))),
-    ])
+    ]
 }
 
 /// Budgets: baseline, current value with its interval, and whether the limit is kept; why not, below.
@@ -195,7 +203,7 @@ pub(super) fn consumers(title: &str, consumers: &[Consumer]) -> Table {
 /// The flame graphs in words.
 pub(super) fn flame(entry: &Entry) -> Table {
     let top = |consumers: &[Consumer]| match consumers.first() {
-        Some(top) => Cell::Text(format!("{} ({} %)", top.function, percent(top.self_share))),
+        Some(top) => Cell::Sentence(format!("`{}` ({} %)", top.function, percent(top.self_share))),
         None => Cell::plain("–"),
     };
     let evidence = &entry.evidence;
@@ -260,10 +268,10 @@ pub(super) fn functions(evidence: &Evidence, changed: bool) -> Table {
 
 /// What was not looked for.
 pub(super) fn unexpected(evidence: &Evidence) -> Table {
-    let rows = evidence
-        .unexpected
-        .iter()
-        .map(|finding| vec![Cell::Text(finding.finding.clone()), Cell::text(finding.evidence.as_deref())]);
+    let rows = evidence.unexpected.iter().map(|finding| {
+        let evidence = finding.evidence.clone().map_or(Cell::plain("–"), Cell::Sentence);
+        vec![Cell::Sentence(finding.finding.clone()), evidence]
+    });
     Table {
         title: "Unexpected Findings".to_owned(),
         columns: &["Finding", "Evidence"],
@@ -349,7 +357,7 @@ pub(super) fn retained(evidence: &Evidence) -> Table {
 pub(super) fn opportunities(evidence: &Evidence) -> Table {
     let rows = evidence.opportunities.iter().map(|opportunity| {
         vec![
-            Cell::Text(opportunity.opportunity.clone()),
+            Cell::Sentence(opportunity.opportunity.clone()),
             Cell::text(opportunity.gain.as_deref()),
             Cell::text(opportunity.effort.as_deref()),
             Cell::text(opportunity.priority.as_deref()),

@@ -31,6 +31,7 @@ const HOSTILE: &[&str] = &[
     "<http://example.com>",
     "http://example.com www.example.com a@example.com",
     "@user #12 &amp; &lt;b&gt;",
+    "a :smile: b :+1: GH-12 gh-7",
     "$x$ `$` $",
     "\u{1b}[31mred\u{7}\0",
     "\u{202e}right to left",
@@ -184,8 +185,27 @@ struct Seen {
     html: Vec<String>,
 }
 
+/// What GitHub makes of text after Markdown: pictures of codes, links to people and issues. Comments part texts.
+fn check_text(text: &str) {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_+-".contains(c);
+    let parts: Vec<&str> = text.split(':').collect();
+    let codes = &parts[1..parts.len().max(2) - 1];
+    let is_code = |code: &&str| code.chars().all(is_name) && code.contains(char::is_alphabetic) || *code == "+1";
+    assert!(!codes.iter().any(is_code), "a picture in {text:?}");
+    for (mark, is_next) in
+        [("@", is_name as fn(char) -> bool), ("#", |c| c.is_ascii_digit()), ("gh-", |c| c.is_ascii_digit())]
+    {
+        let lower = text.to_ascii_lowercase();
+        let mut found = lower.match_indices(mark).filter(|(at, mark)| lower[at + mark.len()..].starts_with(is_next));
+        assert_eq!(found.next(), None, "a link in {text:?}");
+    }
+    let mut addresses = text.match_indices("://").filter(|(at, _)| text[..*at].ends_with(char::is_alphanumeric));
+    assert!(addresses.next().is_none() && !text.contains("www."), "a link in {text:?}");
+}
+
 fn seen(markdown: &str) -> Seen {
     let mut seen = Seen::default();
+    let mut run = String::new();
     let mut text = String::new();
     // What GitHub knows.
     let options = Options::ENABLE_TABLES
@@ -195,6 +215,10 @@ fn seen(markdown: &str) -> Seen {
         | Options::ENABLE_MATH
         | Options::ENABLE_GFM;
     for event in Parser::new_ext(markdown, options) {
+        match &event {
+            Event::Text(part) => run.push_str(part),
+            _ => check_text(&std::mem::take(&mut run)),
+        }
         match event {
             Event::Start(Tag::Table(_)) => seen.tables.push(Vec::new()),
             Event::Start(Tag::TableHead | Tag::TableRow) => {
@@ -365,11 +389,26 @@ fn the_terminal_keeps_to_its_columns() {
     {
         let entry = entry(words, 1);
         let rows = [Row { number: 1, entry: &entry, replaces: Vec::new() }];
-        let text = log_list(&rows, &TableForm::Terminal { width: 100, colours: false });
-        assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(text.lines().all(|line| crate::names::width(line) <= 100), "{text}");
+        let text = log_list(&rows, &TableForm::Terminal { width: 120, colours: false });
+        assert!((2..=3).contains(&text.lines().count()), "{text}");
+        assert!(text.lines().all(|line| crate::names::width(line) <= 120), "{text}");
         assert!(text.lines().nth(1).is_some_and(|line| line.starts_with('1')), "{text}");
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    }
+}
+
+#[test]
+fn figures_are_never_cut() {
+    let long = "a long bottleneck with many words in it, longer than any terminal is wide, and then some more";
+    let mut entry = entry(long, 1);
+    entry.evidence.metrics[0].unit = "ms".to_owned();
+    let rows = [Row { number: 1, entry: &entry, replaces: Vec::new() }];
+    for columns in [64, 72, 80, 100, 120, 200] {
+        let text = log_list(&rows, &TableForm::Terminal { width: columns, colours: false });
+        for figure in ["500 ms", "50 ms", "90.0 % [85.0 … 95.0], improved"] {
+            assert!(text.contains(figure), "{figure} at {columns} columns:\n{text}");
+        }
+        assert!(text.lines().all(|line| crate::names::width(line) <= columns), "{columns}:\n{text}");
     }
 }
 

@@ -75,8 +75,8 @@ pub(crate) fn escaped(text: &str) -> String {
                 result.push_str("<!-- -->");
             }
             ':' if text[index..].starts_with("://") => result.push_str("<!-- -->:"),
-            ':' if is_emoji(&text[index + 1..]) => result.push_str(":<!-- -->"),
-            '-' if text[..index].ends_with("GH") || text[..index].ends_with("gh") => result.push_str("<!-- -->-"),
+            ':' if begins_emoji(&text[index + 1..]) => result.push_str(":<!-- -->"),
+            '-' if names_issue(&text[..index], &text[index + 1..]) => result.push_str("<!-- -->-"),
             '.' if text[..index].ends_with("www") || text[..index].ends_with("WWW") => result.push_str("<!-- -->."),
             '\\' | '`' | '*' | '_' | '~' | '[' | ']' | '$' | '!' => {
                 result.push('\\');
@@ -88,8 +88,34 @@ pub(crate) fn escaped(text: &str) -> String {
     result
 }
 
-/// Whether what stands behind a `:` may be read as the code of an emoji: `rocket:`, `+1:`.
-fn is_emoji(rest: &str) -> bool {
-    let end = rest.find(|char: char| !(char.is_ascii_alphanumeric() || matches!(char, '_' | '+' | '-')));
-    end.is_some_and(|end| end > 0 && rest[end..].starts_with(':'))
+/// Whether this is the rest of a code such as `:smile:`, which GitHub shows as a picture.
+fn begins_emoji(rest: &str) -> bool {
+    let Some((name, _)) = rest.split_once(':') else { return false };
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte));
+    // Without a letter there are these; `12:30:45` is none.
+    is_name && (name.contains(|c: char| c.is_ascii_alphabetic()) || ["+1", "-1", "100", "1234"].contains(&name))
+}
+
+/// Whether a `-` is that of `GH-12`, which GitHub links.
+fn names_issue(before: &str, after: &str) -> bool {
+    let is_mark = before.get(before.len().saturating_sub(2)..).is_some_and(|mark| mark.eq_ignore_ascii_case("gh"));
+    is_mark && after.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// A sentence with names between backticks: these as code, all else as text.
+pub(crate) fn with_names(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    let mut result = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        let (is_odd, is_last) = (index % 2 == 1, index + 1 == parts.len());
+        match (is_odd, part.is_empty()) {
+            (true, false) if !is_last => result.push_str(&code(part)),
+            (true, true) if !is_last => result.push_str("\\`\\`"),
+            (_, empty) => {
+                result.push_str(if is_odd { "\\`" } else { "" });
+                result.push_str(&if empty { String::new() } else { escaped(part) });
+            }
+        }
+    }
+    result
 }
