@@ -2,7 +2,8 @@
 # Samples real programs with burnmark and with perf (`--call-graph dwarf`), both at once, and prints what share of the
 # stacks reaches the thread's start: benches/stacks/run.sh [-s SECONDS] [-F HZ] [PROGRAM…]
 #
-# Programs: python node go java rustc ripgrep postgres. What is not installed is left out. Needs root (or CAP_PERFMON),
+# Programs: python node bundler go java rustc ripgrep postgres. What is not installed is left out (the bundler, rollup, is
+# fetched from npm). Needs root (or CAP_PERFMON),
 # perf, and a burnmark: $BURNMARK, or target/release/burnmark.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -87,6 +88,12 @@ node_() {
     launched node node "$here/work.js"
 }
 
+bundler() {
+    (cd "$work" && npm install --silent --no-audit --no-fund rollup@4 lodash-es@4 >/dev/null)
+    cp "$here/bundle.mjs" "$work/"
+    launched bundler node --perf-basic-prof "$work/bundle.mjs"
+}
+
 go_() {
     (cd "$here" && go build -o "$work/go-work" work.go)
     launched go "$work/go-work"
@@ -131,11 +138,12 @@ has() { command -v "$1" >/dev/null; }
 
 echo "| program  | burnmark reaches the start | perf reaches the start | unknown frames | perf's | lost | perf's |"
 echo "|---|---|---|---|---|---|---|"
-for name in "${@:-python node go java rustc ripgrep postgres}"; do
+for name in "${@:-python node bundler go java rustc ripgrep postgres}"; do
     for one in $name; do
         case $one in
         python) ! has python3 || python ;;
         node) ! has node || node_ ;;
+        bundler) ! has npm || bundler ;;
         go) ! has go || go_ ;;
         java) ! has javac || java_ ;;
         rustc) ! has rustc || rustc_ ;;
