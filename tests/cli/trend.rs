@@ -111,8 +111,13 @@ fn a_gap_is_no_leak_and_is_told() {
         (&"stable".into(), &1.into(), &900.into()),
         "{json}"
     );
-    let metrics = burnmark_in(folder.path(), &["metrics", "gap.csv"]).ok().stdout;
-    assert!(metrics.contains("points stop once"), "{metrics}");
+    let metrics = burnmark_in(folder.path(), &["metrics", "gap.csv"]).ok();
+    assert!(metrics.stderr.contains("points stop once"), "{}", metrics.stderr);
+    // Nor is it a pass: what happened in the gap is not known.
+    std::fs::write(folder.path().join("b.json"), r#"{"metrics": {"rss_slope_mb_per_h": {"max": 500}}}"#)
+        .expect("it is written");
+    let gate = burnmark_in(folder.path(), &["gate", "-b", "b.json", "gap.csv", "--json"]).json();
+    assert_eq!(gate["checks"][0]["status"], "inconclusive", "{gate}");
     // Two runs behind each other are none.
     std::fs::write(folder.path().join("two.csv"), format!("time,rss\n{rows}{rows}")).expect("it is written");
     for command in ["trend", "metrics"] {

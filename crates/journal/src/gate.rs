@@ -189,7 +189,8 @@ pub fn gate(budget: &Budget, evidence: &Evidence) -> Gate {
         let of_figures = checks.iter_mut().filter(|check| check.kind != LimitKind::MaxShare);
         for check in of_figures.filter(|check| check.status == Status::Pass) {
             check.status = Status::Inconclusive;
-            check.why = Some("the results are damaged: what could not be read may lie beyond".to_owned());
+            check.why =
+                Some("a part of the results is missing or damaged: what is not there may lie beyond".to_owned());
         }
     }
     let verdict = checks.iter().map(|check| counts_as(check.status, budget)).max().unwrap_or(Status::Missing);

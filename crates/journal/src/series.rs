@@ -350,7 +350,9 @@ impl Reading {
             if found.iter().any(|(name, _)| record.values.contains_key(name)) {
                 self.flush(&mut record, lines.number);
             }
-            if let Some(pid) = after_key(&text, "pid") {
+            // Other lines of a log may be of others.
+            let is_record = record.open || !found.is_empty();
+            if let Some(pid) = after_key(&text, "pid").filter(|_| is_record) {
                 let pid: String =
                     pid.trim_start_matches(['"', '\'']).chars().take_while(char::is_ascii_digit).collect();
                 if !pid.is_empty() {

@@ -32,7 +32,8 @@ pub fn measured(set: &SeriesSet) -> Measured {
         match trend(series, &TrendOptions::default()) {
             Ok(trend) => {
                 if let Some(part) = trend.part {
-                    collect.note(format!("{}: {}", series.name, part.note()));
+                    // Of a part there is no saying that a limit was kept.
+                    collect.warn(format!("{}: {}", series.name, part.note()), None);
                 }
                 let slope = trend.slope_per_hour / 1e6;
                 collect.push(Metric {

@@ -118,6 +118,9 @@ fn runs_behind_each_other_are_not_one_series() {
         |pid: u32| (0..30).map(move |at| format!("{{\"time\":{at},\"pid\":{pid},\"rss\":5}}\n")).collect::<String>();
     assert!(refused(&(lines(7) + &lines(8))).contains("process 8"));
     assert_eq!(set(&lines(7)).series[0].points.len(), 30);
+    // Lines of others between them have no memory.
+    let among: String = lines(7).lines().map(|line| format!("{line}\n{{\"pid\":9,\"msg\":\"hello\"}}\n")).collect();
+    assert_eq!(set(&among).series[0].points.len(), 30);
     // Lines that come a little late, and the newest first, are one run, which is said.
     for order in [[0, 2, 1, 3], [3, 2, 1, 0]] {
         let rows = (0..10).flat_map(|four| {
