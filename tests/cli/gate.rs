@@ -287,8 +287,7 @@ fn results_that_contradict_themselves_are_refused() {
 }
 
 /// What GitHub would make something of: cells, code, HTML, links, people, issues, emoji, formulas.
-const HOSTILE: &str =
-    "a|b`c`<img src=x>@me #7 GH-7 :rocket: :+1: https://e.com www.e.com [x](y) $z$ **w** ~v~ \u{202e}\u{1b}[31m";
+const HOSTILE: &str = "a|b`c`<img src=x>@me #7 GH-7 12:34:56 :rocket: :100: :+1: https://e.com www.e.com [x](y) $z$ **w** ~v~ \u{202e}\u{1b}[31m";
 
 #[test]
 fn hostile_names_stay_text_for_github() {
@@ -304,8 +303,8 @@ fn hostile_names_stay_text_for_github() {
     let table = burnmark_in(folder.path(), &["metrics", file, "--md"]).ok().stdout;
     for text in [&verdict, &table] {
         for alive in [
-            ":rocket:", ":+1:", ":fire:", ":tada:", "<img", "<b>", "@me", "@you", "#7", "GH-7", "https://", "www.e",
-            "[x]", "$z$", "**w", "`c`", "\u{202e}", "\u{1b}",
+            ":rocket:", ":100:", ":+1:", ":fire:", ":tada:", "<img", "<b>", "@me", "@you", "#7", "GH-7", "https://",
+            "www.e", "[x]", "$z$", "**w", "`c`", "\u{202e}", "\u{1b}",
         ] {
             assert!(!text.contains(alive), "{alive} in {text}");
         }
@@ -313,6 +312,7 @@ fn hostile_names_stay_text_for_github() {
         let columns = |row: &&&str| row.matches('|').count();
         assert!(rows.iter().all(|row| columns(&row) == columns(&&rows[0])) && rows.len() >= 3, "{text}");
     }
+    assert!(table.contains("12:34:56"), "{table}");
     let terminal = burnmark_in(folder.path(), &["metrics", file]).ok().stdout;
     assert!(!terminal.contains('\u{1b}') && !terminal.contains('\u{202e}'), "{terminal}");
 }
