@@ -9,6 +9,7 @@ mod flow;
 mod formats;
 mod gate;
 mod heap;
+mod inert;
 mod log;
 mod metrics;
 mod perfdata;
