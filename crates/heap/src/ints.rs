@@ -153,50 +153,90 @@ pub(crate) fn records(
     start: usize,
     count: usize,
     fields: usize,
-    mut take: impl FnMut(usize, &[u64], &[u32]) -> Result<(), Error>,
+    take: impl FnMut(usize, &[u64], &[u32]) -> Result<(), Error>,
 ) -> Result<(usize, usize), Error> {
+    let list = List { bytes, start, count, fields };
+    #[cfg(target_arch = "x86_64")]
+    if avx2::is_there() {
+        #[allow(unsafe_code, reason = "the processor is asked first, which the compiler does not see")]
+        // SAFETY: the processor has all that the function is compiled for.
+        return unsafe { avx2::records(&list, take) };
+    }
+    records_anywhere(&list, take)
+}
+
+/// For all processors.
+fn records_anywhere(
+    list: &List<'_>,
+    take: impl FnMut(usize, &[u64], &[u32]) -> Result<(), Error>,
+) -> Result<(usize, usize), Error> {
+    records_by(list, take, bytes_of, |words| words.iter_mut().for_each(|word| *word = eight_digits(*word)))
+}
+
+/// Records between other bytes.
+struct List<'a> {
+    bytes: &'a [u8],
+    /// Where the first record begins.
+    start: usize,
+    count: usize,
+    fields: usize,
+}
+
+/// See [`records`]. `bytes_of` looks at the bytes of a window; `read` turns words of eight digits into values.
+#[inline(always)]
+fn records_by(
+    list: &List<'_>,
+    mut take: impl FnMut(usize, &[u64], &[u32]) -> Result<(), Error>,
+    bytes_of: impl Fn(&[u8; WINDOW]) -> Bytes,
+    read: impl Fn(&mut [u64]),
+) -> Result<(usize, usize), Error> {
+    let &List { bytes, start, count, fields } = list;
     let mut values = [0_u64; TOGETHER + WINDOW];
     let mut ends = [0_u32; TOGETHER + WINDOW];
-    let (mut held, mut done, mut end) = (0, 0, start);
+    // Those of more than eight digits.
+    let mut long = Vec::new();
+    let (mut held, mut known, mut done, mut end) = (0, 0, 0, start);
     // Where the next number begins, and the next window.
     let (mut number, mut window) = (start, start);
     // A number begins as behind a comma.
     let mut before = Bytes { digits: 0, commas: 1 << 63, lines: 0 };
     let mut is_odd = start < 8;
-    while done < count && !is_odd {
+    while done < count {
         // With eight bytes before and behind: numbers may begin before it, and eight bytes of each are looked at.
-        let around = bytes.get(window - 8..).and_then(|bytes| bytes.first_chunk::<{ WINDOW + 16 }>());
-        let Some(around) = around else { break };
-        let now = bytes_of(around);
-        let digits_end = !now.digits & (now.digits << 1 | before.digits >> 63);
-        let odd = now.odd_behind(&before);
-        is_odd = odd != 0;
-        // What comes before the first byte that is written in another way.
-        let mut found = digits_end & (odd & odd.wrapping_neg()).wrapping_sub(1);
-        let lines = now.lines;
-        before = now;
-        while found != 0 {
-            let at = found.trailing_zeros() as usize;
-            found &= found - 1;
-            let digits = window + at - number;
-            let value = if digits <= 8 {
-                let word = around[number + 8 - window..].first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
-                // The digits move to the end of the word, with zeros before them.
-                eight_digits((word ^ ZEROS) << ((64 - 8 * digits) & 63))
-            } else if let Some(value) = longer(bytes, number, digits) {
-                value
-            } else {
-                is_odd = true;
-                break;
-            };
-            let at = window + at;
-            values[held] = value;
-            ends[held] = at as u32;
-            held += 1;
-            number = at + 1 + (lines >> (at - window) & 1) as usize;
+        let around = if is_odd { None } else { bytes.get(window - 8..) };
+        let around = around.and_then(|bytes| bytes.first_chunk::<{ WINDOW + 16 }>());
+        if let Some(around) = around {
+            let now = bytes_of(around[8..].first_chunk().expect("a window, and eight bytes behind it"));
+            let digits_end = !now.digits & (now.digits << 1 | before.digits >> 63);
+            let odd = now.odd_behind(&before);
+            is_odd = odd != 0;
+            // What comes before the first byte that is written in another way.
+            let mut found = digits_end & (odd & odd.wrapping_neg()).wrapping_sub(1);
+            let lines = now.lines;
+            before = now;
+            while found != 0 {
+                let at = found.trailing_zeros() as usize;
+                found &= found - 1;
+                // The number's digits are the last of these eight bytes. Zeros take the place of what is before them.
+                let word = around[at..].first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
+                let digits = window + at - number;
+                values[held] = (word ^ ZEROS) & u64::MAX << (64_usize.wrapping_sub(8 * digits) & 63);
+                if digits > 8 {
+                    let Some(value) = longer(bytes, number, digits) else {
+                        is_odd = true;
+                        break;
+                    };
+                    long.push((held, value));
+                }
+                number = window + at + 1 + (lines >> at & 1) as usize;
+                ends[held] = (window + at) as u32;
+                held += 1;
+            }
+            window += WINDOW;
         }
-        window += WINDOW;
-        if held >= TOGETHER || is_odd {
+        if held >= TOGETHER || around.is_none() {
+            read(&mut values[known..held]);
+            long.drain(..).for_each(|(at, value): (usize, u64)| values[at] = value);
             let whole = (held / fields).min(count - done);
             if whole > 0 {
                 take(done, &values[..whole * fields], &ends[..whole * fields])?;
@@ -206,14 +246,69 @@ pub(crate) fn records(
             values.copy_within(whole * fields..held, 0);
             ends.copy_within(whole * fields..held, 0);
             held -= whole * fields;
+            known = held;
+        }
+        if around.is_none() {
+            break;
         }
     }
-    let whole = (held / fields).min(count - done);
-    if whole > 0 {
-        take(done, &values[..whole * fields], &ends[..whole * fields])?;
-        end = ends[whole * fields - 1] as usize;
+    Ok((done, end))
+}
+
+/// For processors that look at 32 bytes at a time, as those of the last ten years do.
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::{
+        __m256i, _mm256_add_epi64, _mm256_cmpeq_epi8, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_min_epu8,
+        _mm256_movemask_epi8, _mm256_mul_epu32, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+        _mm256_set1_epi64x, _mm256_srli_epi64, _mm256_sub_epi8,
+    };
+
+    use super::{Bytes, Error, List, WINDOW, eight_digits, records_by};
+
+    /// Whether the processor has what these functions are compiled for.
+    pub(super) fn is_there() -> bool {
+        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2")
     }
-    Ok((done + whole, end))
+
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
+    pub(super) fn records(
+        list: &List<'_>,
+        take: impl FnMut(usize, &[u64], &[u32]) -> Result<(), Error>,
+    ) -> Result<(usize, usize), Error> {
+        records_by(list, take, |window| bytes_of(window), |words| read(words))
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
+    #[inline]
+    fn bytes_of(window: &[u8; WINDOW]) -> Bytes {
+        let halves: [__m256i; 2] = bytemuck::cast(*window);
+        let both = |masks: [__m256i; 2]| {
+            let [low, high] = masks.map(|mask| _mm256_movemask_epi8(mask) as u32);
+            u64::from(high) << 32 | u64::from(low)
+        };
+        let equal = |byte: u8| both(halves.map(|half| _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte as i8))));
+        let is_digit = |half: __m256i| {
+            let digits = _mm256_sub_epi8(half, _mm256_set1_epi8(b'0' as i8));
+            _mm256_cmpeq_epi8(digits, _mm256_min_epu8(digits, _mm256_set1_epi8(9)))
+        };
+        Bytes { digits: both(halves.map(is_digit)), commas: equal(b','), lines: equal(b'\n') }
+    }
+
+    /// As [`eight_digits`], four numbers at a time.
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
+    #[inline]
+    fn read(words: &mut [u64]) {
+        let (tens, hundreds) = (_mm256_set1_epi16(1 << 8 | 10), _mm256_set1_epi32(1 << 16 | 100));
+        let (fours, rest) = words.as_chunks_mut::<4>();
+        for words in fours {
+            let pairs = _mm256_maddubs_epi16(bytemuck::cast(*words), tens);
+            let fours = _mm256_madd_epi16(pairs, hundreds);
+            let high = _mm256_mul_epu32(fours, _mm256_set1_epi64x(10_000));
+            *words = bytemuck::cast(_mm256_add_epi64(high, _mm256_srli_epi64::<32>(fours)));
+        }
+        rest.iter_mut().for_each(|word| *word = eight_digits(*word));
+    }
 }
 
 /// The value of more than eight digits; at most sixteen.
@@ -240,14 +335,13 @@ impl Bytes {
     }
 }
 
+/// Looks at the bytes with what all processors have.
 #[inline(always)]
-fn bytes_of(around: &[u8; WINDOW + 16]) -> Bytes {
-    let mut window = [0; WINDOW];
-    window.copy_from_slice(&around[8..WINDOW + 8]);
+fn bytes_of(window: &[u8; WINDOW]) -> Bytes {
     Bytes {
-        digits: mask(&window, |byte| byte.wrapping_sub(b'0') < 10),
-        commas: mask(&window, |byte| byte == b','),
-        lines: mask(&window, |byte| byte == b'\n'),
+        digits: mask(window, |byte| byte.wrapping_sub(b'0') < 10),
+        commas: mask(window, |byte| byte == b','),
+        lines: mask(window, |byte| byte == b'\n'),
     }
 }
 
@@ -326,6 +420,14 @@ mod tests {
         };
         let (done, end) = records(text.as_bytes(), 16, count, fields, take).expect("nothing is refused");
         assert_eq!(found.len(), done * fields);
+        let mut anywhere = Vec::new();
+        let list = List { bytes: text.as_bytes(), start: 16, count, fields };
+        let take = |_, values: &[u64], _: &[u32]| {
+            anywhere.extend_from_slice(values);
+            Ok(())
+        };
+        assert_eq!(records_anywhere(&list, take).expect("nothing is refused"), (done, end));
+        assert!(anywhere == found, "another processor reads other numbers");
         let mut cursor = Cursor::new(text.as_bytes(), 0);
         cursor.go_to(end);
         let mut record = [0; MAX_FIELDS];
