@@ -91,7 +91,8 @@ node_() {
 bundler() {
     (cd "$work" && npm install --silent --no-audit --no-fund rollup@4 lodash-es@4 >/dev/null)
     cp "$here/bundle.mjs" "$work/"
-    launched bundler node --perf-basic-prof "$work/bundle.mjs"
+    # Its log goes where everything else does.
+    launched bundler env -C "$work" node --perf-basic-prof bundle.mjs
 }
 
 go_() {
