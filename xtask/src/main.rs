@@ -42,7 +42,7 @@ enum Task {
     /// Build the small target programs of fixtures/programs into target/fixtures
     Fixtures(fixtures::FixtureOptions),
     /// Sample programs with perf and burnmark at once and compare, at full length; `proof leaks` runs the programs that
-    /// leak under several versions of Node
+    /// leak under several versions of Node, `proof laws` the property tests on cases not seen before
     Proof(suite::ProofOptions),
     /// Feed damaged perf.data files (`fuzz heap`: heap snapshots) to the reader until one breaks it
     Fuzz(fuzz::FuzzOptions),

@@ -1,7 +1,7 @@
 //! The whole test suite in one command, the long comparison with perf, the benchmarks.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -12,6 +12,9 @@ use crate::{heap, leaks, long, overhead, perfdata};
 
 /// Where nextest leaves what each test printed (.config/nextest.toml).
 const JUNIT: &str = "target/nextest/default/junit.xml";
+
+/// How many cases `proof laws` draws for each law; some laws take five milliseconds for each.
+const LAW_CASES: &str = "10000";
 
 /// The word that a line of a test's output begins with when it could not test something here.
 const SKIP: &str = "SKIP";
@@ -40,11 +43,12 @@ pub(crate) struct BenchOptions {
 enum Proof {
     Accuracy,
     Leaks,
+    Laws,
 }
 
 #[derive(Args)]
 pub(crate) struct ProofOptions {
-    /// That stacks are right, or that leaks are named
+    /// That stacks are right, that leaks are named, or that laws hold for profiles nobody has drawn yet
     #[arg(value_enum, default_value_t = Proof::Accuracy)]
     what: Proof,
     /// Versions of Node for `leaks`
@@ -93,19 +97,36 @@ pub(crate) fn test(root: &Path, options: &TestOptions) -> Result<bool> {
     Ok(passed && examples)
 }
 
-/// Every comparison with perf, at full length and with the optimized burnmark, its tables shown; or the leaks.
+/// Every comparison with perf, at full length and with the optimized burnmark, its tables shown; or the leaks; or the
+/// laws.
 pub(crate) fn proof(root: &Path, options: &ProofOptions) -> Result<bool> {
     if options.what == Proof::Leaks {
         return leaks::run(root, &options.nodes);
     }
-    setup::packages(root)?;
+    if options.what == Proof::Accuracy {
+        setup::packages(root)?;
+    }
     let Runner::Nextest(program) = setup::runner(root)? else {
         anyhow::bail!("the proof needs cargo-nextest: `cargo install cargo-nextest --locked`");
     };
+    if options.what == Proof::Laws {
+        return laws(root, &program);
+    }
     let arguments =
         ["nextest", "run", "--release", "--test", "oracles", "--no-capture", "-E", "test(/^(accuracy|unwind)::/)"];
     let mut command = shell::command(root, program, &arguments);
     command.env("BURNMARK_PROOF", "full");
+    shell::succeeds(command)
+}
+
+/// The property tests of all libraries, with more cases, and with others at each run; tests always draw the same ones
+/// (`.cargo/config.toml`).
+fn laws(root: &Path, nextest: &Path) -> Result<bool> {
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_nanos() as u64;
+    println!("PROPTEST_RNG_SEED={seed} draws these cases again");
+    let arguments = ["nextest", "run", "--workspace", "--lib", "--test", "laws"];
+    let mut command = shell::command(root, nextest, &arguments);
+    command.env("PROPTEST_CASES", LAW_CASES).env("PROPTEST_RNG_SEED", seed.to_string());
     shell::succeeds(command)
 }
 
