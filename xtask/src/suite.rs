@@ -13,8 +13,8 @@ use crate::{heap, leaks, long, overhead, perfdata};
 /// Where nextest leaves what each test printed (.config/nextest.toml).
 const JUNIT: &str = "target/nextest/default/junit.xml";
 
-/// How many cases `proof laws` draws for each law; some laws take five milliseconds for each.
-const LAW_CASES: &str = "10000";
+/// How many cases `proof laws` draws for each law; some laws take ten milliseconds for each.
+const LAW_CASES: &str = "3000";
 
 /// The word that a line of a test's output begins with when it could not test something here.
 const SKIP: &str = "SKIP";

@@ -29,8 +29,9 @@ const TOLERATED_CUT: u64 = 100;
 const PATIENCE_NS: u64 = 20_000_000_000;
 
 /// The copy becomes shorter when so many stacks, in that time, would have fitted into the shorter one but for one in so
-/// many: copying is most of what a sample costs the target.
-const CALM_NS: u64 = 1_000_000_000;
+/// many: copying is most of what a sample costs the target. Each time that it has to become longer, whoever asks for
+/// this has to wait twice as long, so that a program whose stacks change is not cut again and again.
+const CALM_NS: u64 = 400_000_000;
 const CALM_SAMPLES: u64 = 400;
 const CALM_CUT: u64 = 400;
 
@@ -88,6 +89,8 @@ pub(super) struct StackSize {
     window: (u64, StackLengths, u64),
     /// The same for the last time the length changed, or that shorter ones were thought of.
     calm: (u64, StackLengths),
+    /// How long it has to be calm.
+    calm_ns: u64,
 }
 
 /// The longest copy for which a ring holds as many samples as come between two times it is read: a power of two.
@@ -106,7 +109,7 @@ pub(super) fn first(limit: u32, binding: Binding) -> u32 {
 impl StackSize {
     pub(super) fn new(bytes: u32, limit: u32, now: u64) -> StackSize {
         let none = StackLengths::default();
-        StackSize { bytes, limit, ceiling: None, window: (now, none, 0), calm: (now, none) }
+        StackSize { bytes, limit, ceiling: None, window: (now, none, 0), calm: (now, none), calm_ns: CALM_NS }
     }
 
     /// The length that samples should have from now on.
@@ -132,6 +135,9 @@ impl StackSize {
         } else {
             self.shorter(now, lengths)
         };
+        if next > self.bytes {
+            self.calm_ns = (self.calm_ns * 2).min(PATIENCE_NS);
+        }
         if next != self.bytes {
             self.calm = (now, *lengths);
         }
@@ -143,7 +149,7 @@ impl StackSize {
     fn shorter(&mut self, now: u64, lengths: &StackLengths) -> u32 {
         let (since, before) = self.calm;
         let calm = lengths.since(&before);
-        if now.saturating_sub(since) < CALM_NS || calm.unwound < CALM_SAMPLES {
+        if now.saturating_sub(since) < self.calm_ns || calm.unwound < CALM_SAMPLES {
             return self.bytes;
         }
         self.calm = (now, *lengths);
@@ -228,12 +234,30 @@ mod tests {
     }
 
     #[test]
+    fn shorter_later_and_later_when_stacks_become_longer_again() {
+        let (mut size, mut counts) = (StackSize::new(16 * KB, 32 * KB, 0), StackLengths::default());
+        let lengths = (1..=400_u64).map(|window| {
+            // Long stacks come whenever the copy is short.
+            counts.unwound += 400;
+            match size.bytes < 16 * KB {
+                true => counts.cut += 400,
+                false => counts.whole[0] += 400,
+            }
+            size.next(window * WINDOW_NS, &counts, 0)
+        });
+        let lengths: Vec<u32> = lengths.collect();
+        let cut = lengths.iter().filter(|&&bytes| bytes < 16 * KB).count();
+        // After 0.4, 1.6 (8 KiB is tried first), 6.4, 20, 20... seconds.
+        assert!((6..=16).contains(&cut), "{cut} {lengths:?}");
+    }
+
+    #[test]
     fn no_longer_than_nearly_all_stacks_need() {
-        // Not before a second is over.
-        assert_eq!(settled(16 * KB, &[(0, 100), (2, 300)], 6), [16, 16, 16, 16, 4, 4]);
-        assert_eq!(settled(16 * KB, &[(0, 400)], 5)[4], 2);
+        // Not at once.
+        assert_eq!(settled(16 * KB, &[(0, 100), (2, 300)], 3), [16, 4, 4]);
+        assert_eq!(settled(16 * KB, &[(0, 400)], 2)[1], 2);
         // One in 400 does no harm, two do.
-        assert_eq!(settled(16 * KB, &[(0, 399), (4, 1)], 5)[4], 2);
+        assert_eq!(settled(16 * KB, &[(0, 399), (4, 1)], 2)[1], 2);
         assert_eq!(settled(16 * KB, &[(0, 398), (4, 2)], 12), [16; 12]);
         // Longer than the copy and rare: neither longer nor shorter.
         assert_eq!(settled(8 * KB, &[(3, 398), (4, 2)], 12), [8; 12]);
