@@ -19,7 +19,7 @@ const FIRST_STACK_BYTES: u32 = 16 << 10;
 const READ_WITHIN: u64 = 20;
 
 /// The length is looked at after that time, if there were that many samples.
-const WINDOW_NS: u64 = 200_000_000;
+const WINDOW_NS: u64 = 100_000_000;
 const WINDOW_SAMPLES: u64 = 20;
 
 /// One stack in that many may be longer than the copy.
@@ -128,10 +128,8 @@ impl StackSize {
             self.ceiling = Some((less, now + PATIENCE_NS));
             less
         } else if recent.cut > recent.unwound / TOLERATED_CUT {
-            let most = self.ceiling.map_or(self.limit, |(ceiling, _)| ceiling.min(self.limit));
-            // From the shortest it is a long way.
-            let more = if self.bytes < MIN_STACK_BYTES { MIN_STACK_BYTES } else { self.bytes * 2 };
-            more.min(most).max(self.bytes)
+            // How long they are is not known, and each step would cost stacks; shorter again is soon done.
+            self.ceiling.map_or(self.limit, |(ceiling, _)| ceiling.min(self.limit)).max(self.bytes)
         } else {
             self.shorter(now, lengths)
         };
@@ -193,12 +191,12 @@ mod tests {
     fn longer_while_stacks_are_cut() {
         assert_eq!(
             lengths(8 * KB, 32 * KB, &[(400, 40, 0), (400, 5, 0), (400, 4, 0), (400, 400, 0)]),
-            [16, 32, 32, 32]
+            [32, 32, 32, 32]
         );
         assert_eq!(lengths(8 * KB, 16 * KB, &[(400, 40, 0), (400, 40, 0)]), [16, 16]);
-        assert_eq!(lengths(2 * KB, 32 * KB, &[(400, 40, 0), (400, 40, 0)]), [8, 16]);
+        assert_eq!(lengths(2 * KB, 32 * KB, &[(400, 40, 0), (400, 40, 0)]), [32, 32]);
         // Too few to tell.
-        assert_eq!(lengths(8 * KB, 32 * KB, &[(10, 10, 0), (15, 10, 0)]), [8, 16]);
+        assert_eq!(lengths(8 * KB, 32 * KB, &[(10, 10, 0), (15, 10, 0)]), [8, 32]);
     }
 
     #[test]
@@ -206,9 +204,9 @@ mod tests {
         let windows = [(400, 40, 1), (400, 40, 0), (400, 40, 30), (400, 0, 30), (400, 40, 0)];
         assert_eq!(lengths(32 * KB, 32 * KB, &windows), [16, 16, 8, 8, 8]);
         let mut long = vec![(400, 40, 1)];
-        long.extend([(400, 40, 0); 101]);
+        long.extend([(400, 40, 0); 201]);
         let lengths = lengths(32 * KB, 32 * KB, &long);
-        assert_eq!((lengths[0], lengths[99], lengths[101]), (16, 16, 32));
+        assert_eq!((lengths[0], lengths[199], lengths[201]), (16, 16, 32));
     }
 
     #[test]
@@ -247,21 +245,21 @@ mod tests {
         });
         let lengths: Vec<u32> = lengths.collect();
         let cut = lengths.iter().filter(|&&bytes| bytes < 16 * KB).count();
-        // After 0.4, 1.6 (8 KiB is tried first), 6.4, 20, 20... seconds.
-        assert!((6..=16).contains(&cut), "{cut} {lengths:?}");
+        // After 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 20... seconds.
+        assert!((5..=7).contains(&cut), "{cut} {lengths:?}");
     }
 
     #[test]
     fn no_longer_than_nearly_all_stacks_need() {
         // Not at once.
-        assert_eq!(settled(16 * KB, &[(0, 100), (2, 300)], 3), [16, 4, 4]);
-        assert_eq!(settled(16 * KB, &[(0, 400)], 2)[1], 2);
+        assert_eq!(settled(16 * KB, &[(0, 100), (2, 300)], 5), [16, 16, 16, 4, 4]);
+        assert_eq!(settled(16 * KB, &[(0, 400)], 4)[3], 2);
         // One in 400 does no harm, two do.
-        assert_eq!(settled(16 * KB, &[(0, 399), (4, 1)], 2)[1], 2);
+        assert_eq!(settled(16 * KB, &[(0, 399), (4, 1)], 4)[3], 2);
         assert_eq!(settled(16 * KB, &[(0, 398), (4, 2)], 12), [16; 12]);
         // Longer than the copy and rare: neither longer nor shorter.
         assert_eq!(settled(8 * KB, &[(3, 398), (4, 2)], 12), [8; 12]);
         // They became longer.
-        assert_eq!(settled(2 * KB, &[(4, 400)], 12), [8, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16]);
+        assert_eq!(settled(2 * KB, &[(4, 400)], 12), [32, 32, 32, 32, 32, 32, 32, 32, 16, 16, 16, 16]);
     }
 }
