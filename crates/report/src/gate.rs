@@ -151,7 +151,7 @@ fn terminal(gate: &Gate, width: usize, colours: bool) -> String {
     let why = grid.columns.iter().position(|column| *column == "why");
     let status = grid.columns.iter().position(|column| *column == "status");
     // Reasons stand below their row: they are sentences.
-    let mut table = Grid { columns: grid.columns.clone(), rows: grid.rows.clone() };
+    let mut table = grid.clone();
     if let Some(why) = why {
         table.columns.remove(why);
         table.rows.iter_mut().for_each(|row| drop(row.remove(why)));

@@ -5,17 +5,24 @@ use crate::top::csv::field;
 use crate::top::markdown::escaped;
 
 /// Columns and rows. Columns of numbers begin with `>`, and are aligned to the right.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Grid {
     pub(crate) columns: Vec<&'static str>,
     pub(crate) rows: Vec<Vec<String>>,
+    /// How many of the last columns stand below their row on a terminal, with their names: long texts.
+    pub(crate) below: usize,
 }
 
 const GAP: &str = "  ";
+/// Columns of the terminal that a text keeps.
+const LEAST: usize = 12;
+/// Lines of the terminal that a text below a row may take, or little more.
+const LINES_BELOW: usize = 3;
+const INDENT: usize = 3;
 
 impl Grid {
     pub(crate) fn new(columns: &[&'static str]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self { columns: columns.to_vec(), ..Self::default() }
     }
 
     /// Takes out columns that have nothing in any row.
@@ -39,15 +46,17 @@ impl Grid {
 
     /// Aligned text; the widest texts are cut until a line has room. `paint` colours a cell that is filled up already.
     pub(crate) fn terminal(&self, room: usize, paint: impl Fn(usize, usize, String) -> String) -> String {
+        let room = room.max(LEAST);
         let shown = |text: &str| if text.is_empty() { String::new() } else { printable(text).into_owned() };
         let rows: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
         let widest = |column: usize| {
             let cells = rows.iter().map(|row| width(&row[column])).max().unwrap_or(0);
             cells.max(width(self.name(column)))
         };
-        let mut widths: Vec<usize> = (0..self.columns.len()).map(widest).collect();
-        while widths.iter().sum::<usize>() + GAP.len() * widths.len() > room.max(40) {
-            let texts = (0..widths.len()).filter(|column| !self.is_number(*column) && widths[*column] > 12);
+        let beside = self.columns.len() - self.below;
+        let mut widths: Vec<usize> = (0..beside).map(widest).collect();
+        while widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1) > room {
+            let texts = (0..beside).filter(|column| !self.is_number(*column) && widths[*column] > LEAST);
             let Some(longest) = texts.max_by_key(|column| widths[*column]) else { break };
             widths[longest] -= 1;
         }
@@ -56,13 +65,16 @@ impl Grid {
             let blanks = " ".repeat(widths[column] - width(&text).min(widths[column]));
             if self.is_number(column) { format!("{blanks}{text}") } else { format!("{text}{blanks}") }
         };
-        let head: Vec<String> = (0..self.columns.len()).map(|column| fill(column, self.name(column))).collect();
+        let head: Vec<String> = (0..beside).map(|column| fill(column, self.name(column))).collect();
         let mut text = head.join(GAP).trim_end().to_owned() + "\n";
         for (at, row) in rows.iter().enumerate() {
-            let last = row.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
+            let last = row[..beside].iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
             let cells: Vec<String> = (0..last).map(|column| paint(at, column, fill(column, &row[column]))).collect();
             text.push_str(cells.join(GAP).trim_end());
             text.push('\n');
+            for (column, cell) in row.iter().enumerate().skip(beside).filter(|(_, cell)| !cell.is_empty()) {
+                text.push_str(&below(&format!("{}: {cell}", self.name(column)), room));
+            }
         }
         text
     }
@@ -102,6 +114,30 @@ impl Grid {
         }
         text
     }
+}
+
+/// A long text below its row: indented, in lines that end between words.
+fn below(text: &str, room: usize) -> String {
+    let indent = INDENT.min(room / 4);
+    let text = cut_middle(text, (room - indent) * LINES_BELOW);
+    let mut lines = String::new();
+    let mut line = String::new();
+    let end = |line: &mut String, lines: &mut String| {
+        lines.push_str(&format!("{}{line}\n", " ".repeat(indent)));
+        line.clear();
+    };
+    for word in text.split(' ') {
+        if !line.is_empty() && width(&line) + 1 + width(word) > room - indent {
+            end(&mut line, &mut lines);
+            // The next lines stand a bit further in.
+            line.push_str("  ");
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    end(&mut line, &mut lines);
+    lines
 }
 
 fn cell_text(cell: &str) -> String {
@@ -151,6 +187,14 @@ mod tests {
         ] {
             assert_eq!(figure(value), text);
         }
+    }
+
+    #[test]
+    fn long_texts_break_between_words() {
+        let text = below("held by: global → .cache Map → (internal) table", 24);
+        assert_eq!(text, "   held by: global →\n     .cache Map →\n     (internal) table\n");
+        assert!(below(&"word ".repeat(100), 40).lines().count() <= 4);
+        assert_eq!(below(&"x".repeat(30), 20).lines().count(), 1);
     }
 
     #[test]

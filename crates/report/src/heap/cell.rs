@@ -1,7 +1,6 @@
 //! What stands in a table: numbers with their meaning, so that people get units and machines plain numbers.
 
 use crate::numbers::{count, decimal, percent};
-use crate::top::csv::field;
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,11 +64,11 @@ impl Cell {
         }
     }
 
-    /// A field of CSV: numbers as they are, nothing where there is none; lists have blanks between their numbers.
+    /// For CSV: numbers as they are, nothing where there is none; lists have blanks between their numbers.
     pub(super) fn plain(&self) -> String {
         let number = |number: Option<String>| number.unwrap_or_default();
         match self {
-            Self::Text(text) | Self::Excerpt(text, _) => field(text),
+            Self::Text(text) | Self::Excerpt(text, _) => text.clone(),
             Self::Count(number) | Self::Bytes(number) => number.to_string(),
             Self::Change(delta) => number(delta.map(|delta| delta.to_string())),
             Self::Changes(steps) => listed(steps, " ", i64::to_string),
@@ -79,7 +78,7 @@ impl Cell {
             Self::Rate(rate, _) => number(rate.map(|rate| rate.to_string())),
             Self::Seconds(seconds) => number(seconds.map(|seconds| seconds.to_string())),
             Self::Members(members) => {
-                field(&listed(members, "; ", |(class, number, size)| format!("{number} {class} ({size} bytes)")))
+                listed(members, "; ", |(class, number, size)| format!("{number} {class} ({size} bytes)"))
             }
             Self::Yes(yes) => if *yes { "yes" } else { "" }.to_owned(),
         }
@@ -140,7 +139,7 @@ mod tests {
         assert_eq!(both(Cell::Rate(None, false)), texts("", ""));
         assert_eq!(both(Cell::Seconds(Some(7))), texts("7 s", "7"));
         let members = vec![("A, b".to_owned(), 1_000, 20_480)];
-        assert_eq!(both(Cell::Members(members)), texts("1,000 A, b (20.0 KiB)", "\"1000 A, b (20480 bytes)\""));
+        assert_eq!(both(Cell::Members(members)), texts("1,000 A, b (20.0 KiB)", "1000 A, b (20480 bytes)"));
         assert_eq!(both(Cell::Excerpt("abc".to_owned(), 2)), texts("ab", "abc"));
     }
 }

@@ -3,7 +3,7 @@
 use burnmark_heap::{EdgeKind, Growth, Location, Overview, Snapshot, Step, Suspect, shown};
 
 use super::cell::Cell;
-use super::sheet::{Sheet, number, text};
+use super::sheet::{Column, Sheet};
 use super::{HeapInput, HeapObject, HeapView};
 use crate::numbers::count;
 
@@ -31,7 +31,8 @@ pub(super) fn all(input: &HeapInput<'_>, view: &HeapView) -> Vec<Sheet> {
     }
     sheets.push(classes(input.snapshot, view));
     if let Some(overview) = &view.overview {
-        sheets.extend(overview_sheets(input.snapshot, overview));
+        sheets.extend(retainers(input.snapshot, overview));
+        sheets.extend(groups(input.snapshot, overview));
     }
     sheets
 }
@@ -64,7 +65,8 @@ fn place(location: Option<Location>) -> String {
 }
 
 fn summary(snapshot: &Snapshot, view: &HeapView) -> Sheet {
-    let mut sheet = Sheet::new("Heap", [text("what", "what"), number("size", "size_bytes"), number("%", "share")]);
+    let mut sheet =
+        Sheet::new("Heap", [Column("what", "what"), Column(">size", ">size_bytes"), Column(">%", ">share")]);
     let statistics = snapshot.statistics();
     let total = statistics.total.max(1) as f64;
     let rows = [
@@ -86,14 +88,7 @@ fn summary(snapshot: &Snapshot, view: &HeapView) -> Sheet {
 }
 
 fn classes(snapshot: &Snapshot, view: &HeapView) -> Sheet {
-    let columns = [
-        text("class", "class"),
-        number("count", "count"),
-        number("shallow", "shallow_bytes"),
-        number("retained", "retained_bytes"),
-        number("%", "retained_share"),
-        number("distance", "distance"),
-    ];
+    let columns = [CLASS, COUNT, SHALLOW, RETAINED, Column(">%", ">retained_share"), Column(">distance", ">distance")];
     let mut sheet = Sheet::new("Classes by retained size", columns);
     let total = snapshot.total_size().max(1) as f64;
     for class in view.classes.iter().take(view.limit) {
@@ -117,11 +112,16 @@ fn classes(snapshot: &Snapshot, view: &HeapView) -> Sheet {
     sheet
 }
 
-fn overview_sheets(snapshot: &Snapshot, overview: &Overview) -> Vec<Sheet> {
-    let object = || text("object", "object");
-    let retained = || number("retained", "retained_bytes");
-    let held_by = || text("held by", "held_by");
-    let mut biggest = Sheet { below: 1, ..Sheet::new("Biggest retainers", [object(), retained(), held_by()]) };
+const OBJECT: Column = Column("object", "object");
+const CLASS: Column = Column("class", "class");
+const COUNT: Column = Column(">count", ">count");
+const SHALLOW: Column = Column(">shallow", ">shallow_bytes");
+const RETAINED: Column = Column(">retained", ">retained_bytes");
+const HELD_BY: Column = Column("held by", "held_by");
+
+/// Objects that hold much, with their paths.
+fn retainers(snapshot: &Snapshot, overview: &Overview) -> [Sheet; 2] {
+    let mut biggest = Sheet { below: 1, ..Sheet::new("Biggest retainers", [OBJECT, RETAINED, HELD_BY]) };
     for retainer in &overview.biggest {
         biggest.rows.push(vec![
             named(snapshot, retainer.node).into(),
@@ -129,7 +129,7 @@ fn overview_sheets(snapshot: &Snapshot, overview: &Overview) -> Vec<Sheet> {
             path_text(snapshot, &retainer.path).into(),
         ]);
     }
-    let columns = [object(), retained(), text("through", "through"), held_by()];
+    let columns = [OBJECT, RETAINED, Column("through", "through"), HELD_BY];
     let mut accumulations = Sheet { below: 2, ..Sheet::new("Where memory accumulates", columns) };
     for point in &overview.accumulations {
         accumulations.rows.push(vec![
@@ -139,10 +139,12 @@ fn overview_sheets(snapshot: &Snapshot, overview: &Overview) -> Vec<Sheet> {
             path_text(snapshot, &point.path).into(),
         ]);
     }
-    let class = || text("class", "class");
-    let number_of = || number("count", "count");
-    let shallow = || number("shallow", "shallow_bytes");
-    let columns = [class(), number_of(), shallow(), retained(), text("largest", "largest")];
+    [biggest, accumulations]
+}
+
+/// What there are many of.
+fn groups(snapshot: &Snapshot, overview: &Overview) -> [Sheet; 4] {
+    let columns = [CLASS, COUNT, SHALLOW, RETAINED, Column("largest", "largest")];
     let mut detached = Sheet::new("Detached DOM", columns);
     for group in &overview.detached {
         detached.rows.push(vec![
@@ -154,7 +156,7 @@ fn overview_sheets(snapshot: &Snapshot, overview: &Overview) -> Vec<Sheet> {
         ]);
     }
     let columns =
-        [text("string", "string"), number_of(), number("size", "size_bytes"), number("wasted", "wasted_bytes")];
+        [Column("string", "string"), COUNT, Column(">size", ">size_bytes"), Column(">wasted", ">wasted_bytes")];
     let mut strings = Sheet::new("Duplicated strings", columns);
     for group in &overview.strings {
         strings.rows.push(vec![
@@ -164,12 +166,8 @@ fn overview_sheets(snapshot: &Snapshot, overview: &Overview) -> Vec<Sheet> {
             Cell::Bytes(group.retained.into()),
         ]);
     }
-    let columns = [
-        object(),
-        number("size", "size_bytes"),
-        number("slots", "slots"),
-        number("used by objects", "used_by_objects"),
-    ];
+    let used = Column(">used by objects", ">used_by_objects");
+    let columns = [OBJECT, Column(">size", ">size_bytes"), Column(">slots", ">slots"), used];
     let mut collections = Sheet::new("Sparse and oversized collections", columns);
     for collection in &overview.collections {
         collections.rows.push(vec![
@@ -182,7 +180,7 @@ fn overview_sheets(snapshot: &Snapshot, overview: &Overview) -> Vec<Sheet> {
     if !collections.rows.is_empty() {
         collections.notes.push("small integers don't show in a snapshot: arrays of numbers look empty".to_owned());
     }
-    let columns = [text("function", "function"), text("place", "place"), number_of(), retained()];
+    let columns = [Column("function", "function"), Column("place", "place"), COUNT, RETAINED];
     let mut closures = Sheet::new("Functions by source location", columns);
     for group in &overview.closures {
         let name = if group.name.is_empty() { "(anonymous)".to_owned() } else { group.name.clone() };
@@ -193,23 +191,23 @@ fn overview_sheets(snapshot: &Snapshot, overview: &Overview) -> Vec<Sheet> {
             Cell::Bytes(group.retained.into()),
         ]);
     }
-    vec![biggest, accumulations, detached, strings, collections, closures]
+    [detached, strings, collections, closures]
 }
 
 fn suspects(snapshot: &Snapshot, growth: &Growth) -> Sheet {
     let columns = [
-        number("#", "rank"),
-        text("what grows", "what"),
-        number("growth", "growth_bytes"),
-        number("retained now", "retained_bytes"),
-        number("% of growth", "growth_share"),
-        number("per iteration", "objects_per_iteration"),
-        text("likely cause", "cause"),
-        text("evidence", "evidence"),
-        text("under", "under"),
-        text("growth per interval", "growth_per_interval_bytes"),
-        text("hint", "hint"),
-        text("held by", "held_by"),
+        Column(">#", ">rank"),
+        Column("what grows", "what"),
+        Column(">growth", ">growth_bytes"),
+        Column(">retained now", ">retained_bytes"),
+        Column(">% of growth", ">growth_share"),
+        Column(">per iteration", ">objects_per_iteration"),
+        Column("likely cause", "cause"),
+        Column("evidence", "evidence"),
+        Column("under", "under"),
+        Column("growth per interval", ">growth_per_interval_bytes"),
+        Column("hint", "hint"),
+        HELD_BY,
     ];
     let mut sheet = Sheet { below: 4, ..Sheet::new("Leak suspects", columns) };
     for (index, suspect) in growth.suspects.iter().enumerate() {
@@ -250,10 +248,10 @@ fn suspect_row(snapshot: &Snapshot, index: usize, suspect: &Suspect) -> Vec<Cell
 /// As optimization logs have it.
 fn comparison(view: &HeapView) -> Sheet {
     let columns = [
-        text("Snapshot", "snapshot"),
-        text("Time", "time_s"),
-        number("Heap Size", "heap_size_bytes"),
-        number("Delta", "delta_bytes"),
+        Column("Snapshot", "snapshot"),
+        Column("Time", ">time_s"),
+        Column(">Heap Size", ">heap_size_bytes"),
+        Column(">Delta", ">delta_bytes"),
     ];
     let mut sheet = Sheet::new("Heap Snapshot Comparison", columns);
     let start = view.sizes.first().and_then(|size| size.written);
@@ -273,10 +271,10 @@ fn comparison(view: &HeapView) -> Sheet {
 /// As optimization logs have it.
 fn retained_objects(growth: &Growth) -> Sheet {
     let columns = [
-        text("Object Type", "object_type"),
-        number("Count", "count"),
-        number("Size", "size_bytes"),
-        text("Likely Cause", "likely_cause"),
+        Column("Object Type", "object_type"),
+        Column(">Count", ">count"),
+        Column(">Size", ">size_bytes"),
+        Column("Likely Cause", "likely_cause"),
     ];
     let mut sheet = Sheet::new("Retained Objects Analysis", columns);
     for suspect in &growth.suspects {
@@ -292,11 +290,11 @@ fn retained_objects(growth: &Growth) -> Sheet {
 
 fn class_growth(growth: &Growth, limit: usize) -> Sheet {
     let columns = [
-        text("class", "class"),
-        number("count", "count_per_snapshot"),
-        number("Δ count", "count_growth"),
-        number("Δ shallow", "shallow_growth_bytes"),
-        number("Δ retained", "retained_growth_bytes"),
+        CLASS,
+        Column(">count", ">count_per_snapshot"),
+        Column(">Δ count", ">count_growth"),
+        Column(">Δ shallow", ">shallow_growth_bytes"),
+        Column(">Δ retained", ">retained_growth_bytes"),
     ];
     let mut sheet = Sheet::new("Growth by class", columns);
     for row in &growth.classes {
@@ -319,7 +317,7 @@ fn class_growth(growth: &Growth, limit: usize) -> Sheet {
 
 fn kept(growth: &Growth, limit: usize) -> Sheet {
     let title = "Born between the first two snapshots and still there";
-    let columns = [text("class", "class"), number("count", "count"), number("shallow", "shallow_bytes")];
+    let columns = [CLASS, COUNT, SHALLOW];
     let mut sheet = Sheet::new(title, columns);
     for (class, n, size) in growth.kept.iter().take(limit) {
         sheet.rows.push(vec![class.clone().into(), Cell::Count((*n).into()), Cell::Bytes((*size).into())]);
@@ -328,14 +326,8 @@ fn kept(growth: &Growth, limit: usize) -> Sheet {
 }
 
 fn held_by(snapshot: &Snapshot, node: u32, path: &[Step]) -> Sheet {
-    let columns = [
-        text("held by", "held_by"),
-        text("object", "object"),
-        number("shallow", "shallow_bytes"),
-        number("retained", "retained_bytes"),
-        number("distance", "distance"),
-        text("dominates", "dominates"),
-    ];
+    let columns =
+        [HELD_BY, OBJECT, SHALLOW, RETAINED, Column(">distance", ">distance"), Column("dominates", "dominates")];
     let mut sheet = Sheet::new("Object", columns);
     for step in path {
         sheet.rows.push(vec![
@@ -354,13 +346,7 @@ fn held_by(snapshot: &Snapshot, node: u32, path: &[Step]) -> Sheet {
 
 /// What an object refers to.
 fn refers_to(snapshot: &Snapshot, object: &HeapObject, limit: usize) -> Sheet {
-    let columns = [
-        text("edge", "edge"),
-        text("object", "object"),
-        number("shallow", "shallow_bytes"),
-        number("retained", "retained_bytes"),
-        text("dominates", "dominates"),
-    ];
+    let columns = [Column("edge", "edge"), OBJECT, SHALLOW, RETAINED, Column("dominates", "dominates")];
     let mut sheet = Sheet::new("Refers to", columns);
     for edge in object.edges.iter().take(limit) {
         let weak = if edge.kind == EdgeKind::Weak { " (weak)" } else { "" };
