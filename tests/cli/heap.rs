@@ -170,6 +170,45 @@ fn csv_and_json_have_plain_numbers() {
     );
 }
 
+/// The two tables of optimization logs are numbers in the JSON of `report` and `log`: those of `heap`.
+#[test]
+fn tables_of_logs_have_plain_numbers_in_json() {
+    let folder = folder();
+    let leaks = ["leak-1", "leak-2", "leak-3"].map(|name| fixture(&format!("library/{name}.heapsnapshot.zst")));
+    let snapshots = leaks.each_ref().map(String::as_str);
+    let run = |before: &[&str], after: &[&str]| {
+        burnmark_in(folder.path(), &[before, &snapshots, &["--iterations", "60,160,260"], after].concat()).ok()
+    };
+    let heap = run(&["heap"], &["--json"]).json();
+    let sizes: Vec<u64> = heap["snapshots"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|snapshot| snapshot["total_size"].as_u64().expect("a number"))
+        .collect();
+    let suspect = &heap["suspects"][0];
+    let sum = |numbers: &serde_json::Value| -> i64 {
+        numbers.as_array().expect("numbers").iter().map(|number| number.as_i64().expect("a number")).sum()
+    };
+    run(&["log", "add", "--bottleneck", "heap grows", "--change", "none yet", "--heap"], &[]);
+    let log = burnmark_in(folder.path(), &["log", "list", "--json"]).ok().json();
+    let report = run(&["report", "--heap"], &["--json"]).json();
+    for entry in [&report, &log["entries"][0]] {
+        let evidence = &entry["heap"];
+        let rows = evidence["snapshots"].as_array().expect("rows");
+        assert_eq!(
+            rows.iter().map(|row| row["size"].as_u64()).collect::<Vec<_>>(),
+            [0, 1, 2].map(|at| Some(sizes[at]))
+        );
+        assert!(rows.iter().all(|row| row.get("seconds").is_none_or(serde_json::Value::is_i64)), "{evidence}");
+        let first = &evidence["retained"][0];
+        assert_eq!(first["object"], suspect["what"]);
+        assert_eq!(first["cause"], suspect["cause"]);
+        assert_eq!(first["count"].as_i64(), Some(sum(&suspect["born"])), "{evidence}");
+        assert_eq!(first["size"].as_i64(), Some(sum(&suspect["growth"])), "{evidence}");
+    }
+}
+
 /// Allocation profiles: V8's and pprof's, by bytes and by objects.
 #[test]
 fn allocation_profiles_are_profiles() {
