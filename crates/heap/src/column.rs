@@ -1,18 +1,51 @@
 //! Columns of numbers: memory of their own, given back when dropped.
 //!
-//! Huge pages are not asked for: on virtual machines that hand free memory back to their host, fresh huge pages cost more
-//! (a quarter of all time) than they save.
+//! Large ones are taken from the system in huge pages, which is several times as quick as page by page, and walks over
+//! graphs miss fewer addresses. Where huge pages come slowly (virtual machines that hand free memory back to their host,
+//! memory in pieces), that is noticed after the first, and the rest comes in ordinary ones.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytemuck::Pod;
-use memmap2::MmapMut;
+use memmap2::{Advice, MmapMut};
+use rayon::prelude::*;
 
 use crate::Error;
 
-/// So many numbers, zero at first. Pages are taken when they are first written to.
+/// Bytes that are taken from the system at a time.
+const PIECE: usize = 4 << 20;
+
+/// Taking a piece in huge pages is a matter of half a millisecond where they are at hand.
+const QUICK: Duration = Duration::from_millis(3);
+
+/// Whether huge pages have come quickly so far.
+static HUGE_PAGES: AtomicBool = AtomicBool::new(true);
+
+/// Takes the memory of a large column now. What the system does not know how to do is left out.
+fn take(bytes: &MmapMut) {
+    if bytes.len() < PIECE {
+        return;
+    }
+    let huge = HUGE_PAGES.load(Ordering::Relaxed) && bytes.advise(Advice::HugePage).is_ok();
+    (0..bytes.len()).into_par_iter().step_by(PIECE).for_each(|start| {
+        let length = PIECE.min(bytes.len() - start);
+        let still = HUGE_PAGES.load(Ordering::Relaxed);
+        if huge && !still {
+            _ = bytes.advise_range(Advice::NoHugePage, start, length);
+        }
+        let clock = Instant::now();
+        _ = bytes.advise_range(Advice::PopulateWrite, start, length);
+        if huge && still && clock.elapsed() > QUICK {
+            HUGE_PAGES.store(false, Ordering::Relaxed);
+        }
+    });
+}
+
+/// So many numbers, zero at first.
 pub(crate) struct Column<T> {
     bytes: MmapMut,
     length: usize,
@@ -28,6 +61,7 @@ impl<T: Pod> Column<T> {
         let no_room = |source| Error::Memory { bytes: (length as u64).saturating_mul(size_of::<T>() as u64), source };
         let size = length.checked_mul(size_of::<T>()).ok_or_else(|| no_room(std::io::ErrorKind::OutOfMemory.into()))?;
         let bytes = MmapMut::map_anon(size.max(1)).map_err(no_room)?;
+        take(&bytes);
         Ok(Self { bytes, length, of: PhantomData })
     }
 

@@ -4,6 +4,8 @@
 //! Semi-NCA (Georgiadis, *Linear-Time Algorithms for Dominators and Related Problems*, 2005), on arrays, without
 //! recursion. Nodes that only non-essential edges hold hang on the root; so does what is left: circles that nothing holds.
 
+use std::hint::black_box;
+
 use rayon::prelude::*;
 
 use crate::Error;
@@ -19,7 +21,8 @@ use crate::strings::Strings;
 #[derive(Debug)]
 pub(crate) struct Retainers {
     first: Column<u32>,
-    /// Nodes; after [`number_retainers`] their numbers in the order, `NONE` where the edge does not count.
+    /// Numbers in the order, `NONE` where the edge does not count. Until [`number_orphans`] what has no number yet is
+    /// its node, marked `UNNUMBERED`.
     numbers: Column<u32>,
     /// Node by number.
     node: Column<u32>,
@@ -44,9 +47,9 @@ pub(crate) struct Graph<'a> {
     pub(crate) root: u32,
 }
 
-/// The retainers over edges that count wherever their ends are, as nodes: which are the page's is not known yet.
+/// The retainers over edges that count wherever their ends are; `NONE` where the edge leads into the page from outside.
 /// `room` is memory that is not needed any more.
-pub(crate) fn retainers(graph: &Graph<'_>, room: Column<u32>) -> Result<Retainers, Error> {
+pub(crate) fn retainers(graph: &Graph<'_>, order: &Order, room: Column<u32>) -> Result<Retainers, Error> {
     let count = graph.nodes.kind.len();
     let mut firsts = Column::<u32>::new(count + 1)?;
     let first = &mut firsts[..];
@@ -65,8 +68,8 @@ pub(crate) fn retainers(graph: &Graph<'_>, room: Column<u32>) -> Result<Retainer
     let (lower, upper) = first.split_at_mut(middle);
     let (lower_entries, upper_entries) = numbers.split_at_mut(half as usize);
     rayon::join(
-        || fill_retainers(graph, 0, lower, 0, lower_entries),
-        || fill_retainers(graph, middle, upper, half, upper_entries),
+        || fill_retainers(graph, order, 0, lower, (0, lower_entries)),
+        || fill_retainers(graph, order, middle, upper, (half, upper_entries)),
     );
     Ok(Retainers { first: firsts, numbers, node: Column::new(0)? })
 }
@@ -81,16 +84,25 @@ fn count_retainers(packed: &[u32], start: usize, counts: &mut [u32]) {
 }
 
 /// Fills in the retainers of the nodes from `start` on, each part from its end: at last `first` points to its beginning.
-/// `base` retainers come before these.
-fn fill_retainers(graph: &Graph<'_>, start: usize, first: &mut [u32], base: u32, entries: &mut [u32]) {
-    let packed = &graph.edges.packed[..];
+/// So many retainers come before these.
+fn fill_retainers(
+    graph: &Graph<'_>,
+    order: &Order,
+    start: usize,
+    first: &mut [u32],
+    (before, entries): (u32, &mut [u32]),
+) {
+    let (packed, page) = (&graph.edges.packed[..], &order.page);
     let mut edge = 0;
-    for (from, end) in (0_u32..).zip(&graph.nodes.first_edge[1..]) {
+    for ((from, end), number) in (0_u32..).zip(&graph.nodes.first_edge[1..]).zip(order.number.iter()) {
         let end = *end as usize;
+        let number = if *number == NONE { from | UNNUMBERED } else { *number };
+        let counts = page.get(from) || from == graph.root;
         for to in packed[edge..end].iter().filter(|to| **to & LOOSE == 0) {
             if let Some(slot) = first.get_mut(((to & NODE) as usize).wrapping_sub(start)) {
                 *slot -= 1;
-                entries[(*slot - base) as usize] = from;
+                let number = if counts || !page.get(to & NODE) { number } else { NONE };
+                entries[(*slot - before) as usize] = number;
             }
         }
         edge = end;
@@ -98,6 +110,8 @@ fn fill_retainers(graph: &Graph<'_>, start: usize, first: &mut [u32], base: u32,
 }
 
 const NONE: u32 = u32::MAX;
+/// Marks a node that has no number yet. Nodes and numbers have fewer bits.
+const UNNUMBERED: u32 = 1 << 31;
 
 /// A depth-first numbering from the root.
 pub(crate) struct Order {
@@ -219,34 +233,34 @@ fn walk_from(
     let (first_edge, packed) = (&graph.nodes.first_edge[..], &graph.edges.packed[..]);
     let (numbers, nodes, parents) = (&mut order.number[..], &mut order.node[..], &mut order.parent[..]);
     let mut number = order.reached;
-    let mut enter = |node: u32, parent: u32| {
-        numbers[node as usize] = number;
-        nodes[number as usize] = node;
+    // Nodes to go to, and the numbers of those they are reached from.
+    let mut path: Vec<(u32, u32)> = Vec::new();
+    let mut next = Some((start, 0));
+    while let Some((from, parent)) = next {
+        numbers[from as usize] = number;
+        nodes[number as usize] = from;
         parents[number as usize] = parent;
+        let edges = packed[range(first_edge, from)].iter().rev();
+        path.extend(edges.filter(|packed| follows(from, **packed, reached)).map(|packed| (packed & NODE, number)));
         number += 1;
-        number - 1
-    };
-    // A node, its number, its next edge and the last.
-    let edges = |node: u32| (first_edge[node as usize], first_edge[node as usize + 1]);
-    let mut path = vec![(start, enter(start, 0), edges(start))];
-    while let Some((from, above, (next, end))) = path.last_mut() {
-        let (from, above) = (*from, *above);
-        let left = &packed[*next as usize..*end as usize];
-        let Some(at) = left.iter().position(|packed| follows(from, *packed, reached)) else {
-            path.pop();
-            continue;
-        };
-        let to = left[at] & NODE;
-        *next += at as u32 + 1;
-        reached.insert(to);
-        path.push((to, enter(to, above), edges(to)));
+        // Edges of those that come next are fetched together: each alone would be waited for.
+        let ahead = path.iter().rev().take(AHEAD_IN_DEPTH);
+        let edges = ahead.map(|(node, _)| packed.get(first_edge[*node as usize] as usize).copied().unwrap_or(0));
+        black_box(edges.fold(0, u32::wrapping_add));
+        next = None;
+        while let Some((to, parent)) = path.pop() {
+            if reached.insert(to) {
+                next = Some((to, parent));
+                break;
+            }
+        }
     }
     order.reached = number;
 }
 
 /// Numbers nodes that nothing essential holds, and what they reach, as children of the root; and gives what is then left
 /// the last numbers.
-pub(crate) fn number_orphans(graph: &Graph<'_>, order: &mut Order, retainers: &Retainers) {
+pub(crate) fn number_orphans(graph: &Graph<'_>, order: &mut Order, retainers: &mut Retainers) {
     let count = graph.nodes.kind.len();
     if order.reached as usize == count {
         return;
@@ -256,8 +270,7 @@ pub(crate) fn number_orphans(graph: &Graph<'_>, order: &mut Order, retainers: &R
         reached.insert(*node);
     });
     for node in 0..count as u32 {
-        let held = |from: &u32| *from == graph.root || order.page.get(*from) || !order.page.get(node);
-        if !reached.get(node) && !retainers.entries(node).iter().any(held) {
+        if !reached.get(node) && retainers.entries(node).iter().all(|from| *from == NONE) {
             reached.insert(node);
             walk_outside(graph, order, &mut reached, node);
         }
@@ -267,37 +280,17 @@ pub(crate) fn number_orphans(graph: &Graph<'_>, order: &mut Order, retainers: &R
         order.number[node as usize] = number;
         order.node[number as usize] = node;
     }
-}
-
-/// How many nodes' retainers are numbered together.
-const CHUNK: usize = 1 << 16;
-
-/// Replaces the retainers by their numbers, so that finding dominators does not look for them one by one; and those whose
-/// edge leads into the page from outside by `NONE`.
-pub(crate) fn number_retainers(graph: &Graph<'_>, order: &Order, retainers: &mut Retainers) {
-    let mut rest = &mut retainers.numbers[..];
-    let mut chunks = Vec::new();
-    let first = &retainers.first[..];
-    let count = first.len() - 1;
-    for start in (0..count).step_by(CHUNK) {
-        let end = (start + CHUNK).min(count);
-        let (chunk, more) = std::mem::take(&mut rest).split_at_mut((first[end] - first[start]) as usize);
-        rest = more;
-        chunks.push((start, end, chunk));
-    }
-    let (page, numbers) = (&order.page, &order.number[..]);
-    chunks.into_par_iter().for_each(|(start, end, mut chunk)| {
-        for node in start..end {
-            let (own, more) = std::mem::take(&mut chunk).split_at_mut((first[node + 1] - first[node]) as usize);
-            chunk = more;
-            let is_page = page.get(node as u32);
-            for from in own {
-                let counts = !is_page || page.get(*from) || *from == graph.root;
-                *from = if counts { numbers[*from as usize] } else { NONE };
-            }
-        }
+    let numbers = &order.number[..];
+    retainers.numbers.par_iter_mut().filter(|from| **from & UNNUMBERED != 0 && **from != NONE).for_each(|from| {
+        *from = numbers[(*from & NODE) as usize];
     });
 }
+
+/// So many of the nodes that come next are fetched together, where the order is known, and where it is being found.
+const AHEAD: usize = 32;
+const AHEAD_IN_DEPTH: usize = 4;
+/// Of each so many links.
+const LINKS_AHEAD: usize = 4;
 
 /// The immediate dominator of each number, in numbers, into `semi`. Returns memory that is not needed any more.
 fn immediate(
@@ -314,19 +307,37 @@ fn immediate(
     let (first, entries) = (&retainers.first[..], &retainers.numbers[..]);
     let mut path = Vec::new();
     semi[0] = 0;
-    // Least numbers come first where dominators are put later.
-    for w in (1..reached).rev() {
-        let mut least = link[w as usize][0];
-        for &v in &entries[range(first, nodes[w as usize])] {
-            if v <= w {
-                least = least.min(v);
-            } else if v < reached {
-                // Circles that nothing holds come behind: they don't hold anything.
-                least = least.min(evaluate(v, w, link, &mut path));
+    let mut ranges = [(); AHEAD].map(|()| 0..0);
+    let mut end = reached;
+    while end > 1 {
+        let start = end.saturating_sub(AHEAD as u32).max(1);
+        // What is asked of these is fetched together: each alone would be waited for.
+        let mut fetched = 0;
+        for (held_by, node) in ranges.iter_mut().zip(&nodes[start as usize..end as usize]) {
+            *held_by = range(first, *node);
+            fetched ^= entries.get(held_by.start).copied().unwrap_or(0);
+        }
+        for held_by in &ranges[..(end - start) as usize] {
+            for v in entries[held_by.clone()].iter().take(LINKS_AHEAD) {
+                fetched ^= link.get(*v as usize).map_or(0, |link| link[0]);
             }
         }
-        semi[w as usize] = least;
-        link[w as usize][1] = least;
+        black_box(fetched);
+        // Least numbers come first where dominators are put later.
+        for (w, held_by) in (start..end).zip(&ranges).rev() {
+            let mut least = link[w as usize][0];
+            for &v in &entries[held_by.clone()] {
+                if v <= w {
+                    least = least.min(v);
+                } else if v < reached {
+                    // Circles that nothing holds come behind: they don't hold anything.
+                    least = least.min(evaluate(v, w, link, &mut path));
+                }
+            }
+            semi[w as usize] = least;
+            link[w as usize][1] = least;
+        }
+        end = start;
     }
     for w in 1..reached as usize {
         let least = semi[w];

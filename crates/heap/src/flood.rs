@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hint::black_box;
 
 use foldhash::fast::RandomState;
 
@@ -250,23 +251,35 @@ impl Search<'_> {
     }
 }
 
+/// So many nodes are looked at together.
+const AHEAD: usize = 32;
+
 fn breadth_first(nodes: &Nodes, edges: &Edges, distances: &mut [i32], search: &mut Search<'_>) {
     let (packed, first_edge) = (&edges.packed[..], &nodes.first_edge[..]);
     let mut next = 0;
+    let mut ranges = [(); AHEAD].map(|()| (0, 0..0));
     while next < search.length {
-        let node = search.queue[next];
-        next += 1;
-        let distance = distances[node as usize].wrapping_add(1);
-        for edge in range(first_edge, node) {
-            let (packed, to) = (packed[edge], packed[edge] & NODE);
-            if search.reached.get(to) || packed & WEAK != 0 {
-                continue;
-            }
-            if packed & ASIDE != 0 && (edges.kind[edge] & FAR != 0 || !search.is_second(edge)) {
-                continue;
-            }
-            search.reach(to);
-            distances[to as usize] = distance;
+        let end = search.length.min(next + AHEAD);
+        // Edges of these are fetched together: each alone would be waited for.
+        let mut fetched = 0;
+        for (ahead, node) in ranges.iter_mut().zip(&search.queue[next..end]) {
+            *ahead = (distances[*node as usize].wrapping_add(1), range(first_edge, *node));
+            fetched ^= packed.get(ahead.1.start).copied().unwrap_or(0);
         }
+        black_box(fetched);
+        for (distance, own) in &ranges[..end - next] {
+            for edge in own.clone() {
+                let (packed, to) = (packed[edge], packed[edge] & NODE);
+                if search.reached.get(to) || packed & WEAK != 0 {
+                    continue;
+                }
+                if packed & ASIDE != 0 && (edges.kind[edge] & FAR != 0 || !search.is_second(edge)) {
+                    continue;
+                }
+                search.reach(to);
+                distances[to as usize] = *distance;
+            }
+        }
+        next = end;
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::Error;
-use crate::classes::{self, ClassTable};
+use crate::classes;
 use crate::column::Column;
 use crate::dominators::{self, Graph, Order, Retainers};
 use crate::flood;
@@ -12,14 +12,13 @@ use crate::shapes::{self, Shapes};
 use crate::source::Source;
 use crate::strings::Strings;
 
-/// The graph, numbered and in classes; sizes are with their owners.
+/// The graph, numbered; sizes are with their owners.
 pub(crate) struct Linked {
     pub(crate) order: Order,
     pub(crate) retainers: Retainers,
-    pub(crate) classes: ClassTable,
-    /// Names of classes that the snapshot does not hold, to be added to its strings.
-    pub(crate) added: Vec<String>,
     pub(crate) shapes: Shapes,
+    /// Plain objects and their shapes.
+    pub(crate) shaped: Vec<(u32, Option<u32>)>,
     /// Arrays and their elements.
     pub(crate) arrays: Vec<(u32, Option<u32>)>,
     /// Memory that is not needed any more.
@@ -29,22 +28,23 @@ pub(crate) struct Linked {
 /// Links it. Names of edges are dropped: they would take a third of the memory.
 pub(crate) fn link(raw: &mut Raw, source: &Source, shapes: Option<&Shapes>) -> Result<Linked, Error> {
     let root = raw.header.root as u32;
-    let Raw { nodes, edges, sizes, strings, locations, .. } = raw;
+    let Raw { nodes, edges, sizes, strings, .. } = raw;
     let graph = Graph { nodes, edges, root };
-    let (order, named) =
-        rayon::join(|| dominators::number(&graph, strings), || Named::find(nodes, edges, strings, source, shapes));
-    let mut order = order?;
+    // The walk takes as long as the two others together.
+    let (order, (named, owners)) = rayon::join(
+        || dominators::number(&graph, strings),
+        || {
+            let named = Named::find(nodes, edges, strings, source, shapes);
+            (named, flood::give_sizes_to_owners(sizes, nodes, edges, strings, root))
+        },
+    );
+    let (mut order, rest) = (order?, owners?);
     let Named { shapes, shaped, arrays } = named;
     let room = std::mem::replace(&mut edges.name, Column::new(0)?);
     let graph = Graph { nodes, edges, root };
-    let classify = || classes::classify(nodes, strings, source, locations, &shapes.0, &shaped);
-    let own = || flood::give_sizes_to_owners(sizes, nodes, edges, strings, root);
-    let (retainers, (classes, room)) =
-        rayon::join(|| dominators::retainers(&graph, room), || rayon::join(classify, own));
-    let (mut retainers, (classes, added), room) = (retainers?, classes?, room?);
-    dominators::number_orphans(&graph, &mut order, &retainers);
-    dominators::number_retainers(&graph, &order, &mut retainers);
-    Ok(Linked { order, retainers, classes, added, shapes, arrays, room })
+    let mut retainers = dominators::retainers(&graph, &order, room)?;
+    dominators::number_orphans(&graph, &mut order, &mut retainers);
+    Ok(Linked { order, retainers, shapes, shaped, arrays, room: rest })
 }
 
 /// What the names of edges decide.

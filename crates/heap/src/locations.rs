@@ -46,23 +46,25 @@ pub(crate) fn read(
         return none();
     }
     let parts = ranges(list, layout.fields).iter().map(|_| PlacePart::default()).collect();
-    let parsed = parse(source, list, layout.fields, parts, None, |part: &mut PlacePart, _, record, position| {
-        let node = record[layout.object] / header.nodes.fields as u64;
-        if node >= nodes as u64 {
-            return Err(malformed(position, format!("a location of node {node}, which is not there")));
+    let parsed = parse(source, list, layout.fields, parts, None, |part: &mut PlacePart, _, records| {
+        for (record, position) in records.iter() {
+            let node = record[layout.object] / header.nodes.fields as u64;
+            if node >= nodes as u64 {
+                return Err(malformed(position, format!("a location of node {node}, which is not there")));
+            }
+            let field = |at: usize, what| small(record[at], what, position);
+            let location = Location {
+                script: field(layout.script, "a script's id")?,
+                line: field(layout.line, "a line")?,
+                column: field(layout.column, "a column")?,
+            };
+            let next = part.places.len() as u32;
+            let place = *part.known.entry(location).or_insert(next);
+            if place == next {
+                part.places.push(location);
+            }
+            part.nodes.push((node as u32, place));
         }
-        let field = |at: usize, what| small(record[at], what, position);
-        let location = Location {
-            script: field(layout.script, "a script's id")?,
-            line: field(layout.line, "a line")?,
-            column: field(layout.column, "a column")?,
-        };
-        let next = part.places.len() as u32;
-        let place = *part.known.entry(location).or_insert(next);
-        if place == next {
-            part.places.push(location);
-        }
-        part.nodes.push((node as u32, place));
         Ok(())
     });
     let parts = match parsed {

@@ -30,6 +30,9 @@ pub(crate) const LOOSE: u32 = 1 << 30;
 /// An edge that distances don't follow, or not always: `FAR` or `PAIRED`.
 pub(crate) const ASIDE: u32 = 1 << 29;
 
+/// The kinds of edges, a bit each, that are marked only for their ends or names.
+const UNMARKED: u32 = !(1 << EdgeKind::Weak as u32 | 1 << EdgeKind::Shortcut as u32);
+
 /// Nodes that are marked together.
 const CHUNK: usize = 1 << 16;
 
@@ -68,15 +71,21 @@ pub(crate) fn mark(raw: &mut Raw, source: &Source) -> Vec<(u32, u32)> {
             let node_kind = node_kind(nodes.kind[node as usize]);
             let is_context = node_kind == NodeKind::Hidden && strings.is(name, WellKnown::NativeContext);
             let is_descriptors = node_kind == NodeKind::Array && strings.is(name, WellKnown::MapDescriptors);
-            for edge in nodes.edges(node) {
-                let (kind, to) = (&mut kinds[edge - base], &mut packed[edge - base]);
+            let own = nodes.edges(node);
+            let local = own.start - base..own.end - base;
+            let columns = kinds[local.clone()].iter_mut().zip(&mut packed[local]).zip(&names[own.clone()]);
+            for (edge, ((kind, to), &edge_name)) in own.zip(columns) {
                 let edge_kind = EdgeKind::from_bits(*kind);
+                // Most edges have nothing to mark.
+                let is_named = edge_kind == EdgeKind::Internal && is_ephemeron.get(edge_name);
+                if UNMARKED >> *kind & 1 != 0 && *to != node && !(is_context | is_descriptors | is_named) {
+                    continue;
+                }
                 if edge_kind == EdgeKind::Weak {
                     *to |= WEAK | LOOSE;
                 } else if *to == node || edge_kind == EdgeKind::Shortcut && node != root {
                     *to |= LOOSE;
                 }
-                let edge_name = names[edge];
                 if is_context && !edge_kind.is_indexed() && strings.is(edge_name, WellKnown::SloppyFunctionMap)
                     || is_descriptors
                         && !descriptor_counts(edge_kind, edge_name, || strings.beginning(source, edge_name, 64))
@@ -84,7 +93,7 @@ pub(crate) fn mark(raw: &mut Raw, source: &Source) -> Vec<(u32, u32)> {
                     *kind |= FAR;
                     *to |= ASIDE;
                 }
-                if edge_kind != EdgeKind::Internal || !is_ephemeron.get(edge_name) {
+                if !is_named {
                     continue;
                 }
                 if let Some(ephemeron) = ephemerons.get(&edge_name) {

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use burnmark_model::Warning;
 use rayon::prelude::*;
 
-use crate::Error;
 use crate::column::Column;
 use crate::error::malformed;
-use crate::header::{self, Header, MAX_FIELDS};
+use crate::header::{self, EdgeLayout, Header, MAX_FIELDS, NodeLayout};
 use crate::ints::{self, Cursor};
 use crate::locations::{self, Locations};
 use crate::scan::{self, BLOCK, Numbers, Sections};
 use crate::sizes::{self, Sizes};
 use crate::source::Source;
 use crate::strings::Strings;
+use crate::{EdgeKind, Error, NodeKind};
 
 /// Most edges: their numbers have 32 bits, of which the largest mean something else.
 const MAX_EDGES: u64 = u32::MAX as u64 - 8;
@@ -104,15 +104,18 @@ pub(crate) fn read(source: &Source, progress: Option<&Arc<AtomicU64>>) -> Result
     let header = header::parse(&source.all()[start..end])?;
     let (node_list, edge_list, strings_at) = complete(source, &sections, &header)?;
     let mut warnings = Vec::new();
-    let (lists, strings) = rayon::join(
+    let node_count = (node_list.count() / header.nodes.fields as u64) as usize;
+    let (lists, (strings, locations)) = rayon::join(
         || {
             let (nodes, sizes, largest) = read_nodes(source, node_list, &header, progress)?;
             let (edges, name) = read_edges(source, edge_list, &header, nodes.kind.len(), progress)?;
             Ok::<_, Error>((nodes, sizes, edges, largest.max(name)))
         },
         || {
-            let mut warnings = Vec::new();
-            Strings::find(source, strings_at, &mut warnings).map(|strings| (strings, warnings))
+            let (mut cut, mut damaged) = (Vec::new(), Vec::new());
+            let strings = Strings::find(source, strings_at, &mut cut).map(|strings| (strings, cut));
+            let locations = locations::read(source, &sections, &header, node_count, &mut damaged);
+            (strings, locations.map(|locations| (locations, damaged)))
         },
     );
     let (mut nodes, sizes, mut edges, largest_name) = lists?;
@@ -125,7 +128,8 @@ pub(crate) fn read(source: &Source, progress: Option<&Arc<AtomicU64>>) -> Result
         return Err(malformed(node_list.start as u64, what));
     }
     sum_edge_counts(&mut nodes, edges.kind.len(), node_list.start)?;
-    let locations = locations::read(source, &sections, &header, nodes.kind.len(), &mut warnings)?;
+    let (locations, damaged) = locations?;
+    warnings.extend(damaged);
     if largest_name as usize >= strings.len() {
         check_names(&mut nodes, &mut edges, &mut strings, is_cut, (node_list.start, edge_list.start))?;
     }
@@ -198,6 +202,32 @@ pub(crate) fn ranges(numbers: &Numbers, fields: usize) -> Vec<(usize, usize)> {
     pairs.map(range).collect()
 }
 
+/// Records that follow each other.
+pub(crate) struct Records<'a> {
+    values: &'a [u64],
+    fields: usize,
+    /// Where each number ends, behind `base`; none if there is one record, which ends there.
+    ends: &'a [u32],
+    base: u64,
+}
+
+impl Records<'_> {
+    fn len(&self) -> usize {
+        self.values.len() / self.fields
+    }
+
+    /// Each record, and where it ends in the input.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u64], u64)> {
+        let records = self.values.chunks_exact(self.fields).enumerate();
+        records.map(|(at, record)| (record, self.position(at)))
+    }
+
+    /// Where a record ends in the input.
+    fn position(&self, record: usize) -> u64 {
+        self.base + self.ends.get((record + 1) * self.fields - 1).map_or(0, |end| u64::from(*end))
+    }
+}
+
 /// Bytes before a block that are read with it: numbers are looked at from their ends.
 const BEFORE: usize = 16;
 
@@ -208,7 +238,7 @@ pub(crate) fn parse<P: Send>(
     fields: usize,
     parts: Vec<P>,
     progress: Option<&Arc<AtomicU64>>,
-    take: impl Fn(&mut P, usize, &[u64], u64) -> Result<(), Error> + Sync,
+    take: impl Fn(&mut P, usize, &Records<'_>) -> Result<(), Error> + Sync,
 ) -> Result<Vec<P>, Error> {
     let ranges = ranges(numbers, fields);
     let work = parts.into_par_iter().zip(ranges.par_iter()).enumerate();
@@ -227,18 +257,15 @@ pub(crate) fn parse<P: Send>(
         cursor.skip_blanks();
         let base = (start - before) as u64;
         let (done, place) = ints::records(bytes, cursor.place(), end - first, fields, |index, values, ends| {
-            let records = values.chunks_exact(fields).zip(ends.chunks_exact(fields));
-            for (at, (record, ends)) in records.enumerate() {
-                take(&mut part, index + at, record, base + u64::from(ends[fields - 1]))?;
-            }
-            Ok(())
+            take(&mut part, index, &Records { values, fields, ends, base })
         })?;
         // What is left is written in some other way, or is near the end.
         cursor.go_to(place);
         let mut record = [0; MAX_FIELDS];
         for index in done..end - first {
             cursor.record(fields, index == 0, &mut record)?;
-            take(&mut part, index, &record[..fields], cursor.position())?;
+            let values = &record[..fields];
+            take(&mut part, index, &Records { values, fields, ends: &[], base: cursor.position() })?;
         }
         if let Some(progress) = progress {
             progress.fetch_add((BLOCK.min(numbers.end - start)) as u64, Ordering::Relaxed);
@@ -286,6 +313,54 @@ struct NodePart<'a> {
     largest_name: u32,
 }
 
+impl NodePart<'_> {
+    /// Takes nodes over; whether all are right.
+    #[inline(always)]
+    fn take(&mut self, first: usize, records: &Records<'_>, layout: &NodeLayout) -> bool {
+        let part = first..first + records.len();
+        let columns = self.kind[part.clone()].iter_mut().zip(&mut self.name[part.clone()]);
+        let columns = columns.zip(&mut self.id[part.clone()]).zip(&mut self.size[part.clone()]);
+        let columns = columns.zip(&mut self.edges[part]).zip(records.values.chunks_exact(layout.fields));
+        let (mut largest, mut longest) = (0, 0);
+        let mut wrong = false;
+        for (index, (((((kind, name), id), size), edges), record)) in columns.enumerate() {
+            let known = layout.kinds.get(record[layout.kind] as usize).copied();
+            let detachedness = layout.detachedness.map_or(0, |field| record[field] as u8 & 3);
+            wrong |= known.is_none();
+            *kind = known.unwrap_or(NodeKind::Other) as u8 | detachedness << 6;
+            let numbers = [record[layout.name], record[layout.id], record[layout.edge_count]];
+            longest |= numbers[0] | numbers[1] | numbers[2];
+            largest = largest.max(numbers[0] as u32);
+            (*name, *id, *edges) = (numbers[0] as u32, numbers[1] as u32, numbers[2] as u32);
+            *size = sizes::small(record[layout.self_size]);
+            if *size == sizes::LARGE {
+                self.large.push(((self.first + first + index) as u32, record[layout.self_size]));
+            }
+        }
+        self.largest_name = self.largest_name.max(largest);
+        !wrong && longest <= u64::from(u32::MAX)
+    }
+}
+
+/// What is wrong with the first node of which something is.
+#[cold]
+fn wrong_node(records: &Records<'_>, layout: &NodeLayout) -> Error {
+    let numbers =
+        [(layout.name, "a node's name"), (layout.id, "a node's id"), (layout.edge_count, "a node's number of edges")];
+    for (record, position) in records.iter() {
+        if layout.kinds.get(record[layout.kind] as usize).is_none() {
+            let what = format!("a node of type {}, which `meta` does not name", record[layout.kind]);
+            return malformed(position, what);
+        }
+        for (field, what) in numbers {
+            if let Err(error) = small(record[field], what, position) {
+                return error;
+            }
+        }
+    }
+    malformed(records.position(0), "a node that can't be read")
+}
+
 fn read_nodes(
     source: &Source,
     list: &Numbers,
@@ -319,25 +394,8 @@ fn read_nodes(
         largest_name: 0,
     };
     let parts: Vec<NodePart<'_>> = columns.map(part).collect();
-    let parts = parse(source, list, layout.fields, parts, progress, |part, index, record, position| {
-        let Some(kind) = layout.kinds.get(record[layout.kind] as usize) else {
-            return Err(malformed(
-                position,
-                format!("a node of type {}, which `meta` does not name", record[layout.kind]),
-            ));
-        };
-        let detachedness = layout.detachedness.map_or(0, |field| record[field] as u8 & 3);
-        part.kind[index] = *kind as u8 | detachedness << 6;
-        part.name[index] = small(record[layout.name], "a node's name", position)?;
-        part.largest_name = part.largest_name.max(part.name[index]);
-        part.id[index] = small(record[layout.id], "a node's id", position)?;
-        part.edges[index] = small(record[layout.edge_count], "a node's number of edges", position)?;
-        let size = record[layout.self_size];
-        part.size[index] = sizes::small(size);
-        if size >= u64::from(sizes::LARGE) {
-            part.large.push(((part.first + index) as u32, size));
-        }
-        Ok(())
+    let parts = parse(source, list, layout.fields, parts, progress, |part, first, records| {
+        if part.take(first, records, layout) { Ok(()) } else { Err(wrong_node(records, layout)) }
     })?;
     let largest_name = parts.iter().map(|part| part.largest_name).max().unwrap_or(0);
     sizes.large = parts.into_iter().flat_map(|part| part.large).collect();
@@ -351,6 +409,57 @@ struct EdgePart<'a> {
     kind: &'a mut [u8],
     name: &'a mut [u32],
     largest_name: u32,
+}
+
+impl EdgePart<'_> {
+    /// Takes edges over; whether all are right.
+    #[inline(always)]
+    fn take(&mut self, first: usize, records: &Records<'_>, layout: &EdgeLayout, nodes: u64, node_fields: u64) -> bool {
+        // Multiplying by this gives the quotient in the upper half, for all that may be an index.
+        let reciprocal = u64::MAX / node_fields.max(2) + 1;
+        let part = first..first + records.len();
+        let columns = self.kind[part.clone()].iter_mut().zip(&mut self.name[part.clone()]).zip(&mut self.to[part]);
+        let (mut largest, mut wrong) = (self.largest_name, false);
+        let mut put = |[kind_of, name_of, index]: [u64; 3], ((kind, name), to): ((&mut u8, &mut u32), &mut u32)| {
+            let known = layout.kinds.get(kind_of as usize).copied();
+            let node = ((u128::from(index) * u128::from(reciprocal)) >> 64) as u64;
+            wrong |=
+                known.is_none() | (name_of > u64::from(u32::MAX)) | (node >= nodes) | (node * node_fields != index);
+            let known = known.unwrap_or(EdgeKind::Other);
+            *kind = known as u8;
+            *name = name_of as u32;
+            *to = node as u32;
+            largest = largest.max(if known.is_indexed() { 0 } else { *name });
+        };
+        let at = [layout.kind, layout.name, layout.to_node];
+        if layout.fields == 3 && at == [0, 1, 2] {
+            // As V8 writes them: the compiler knows where everything is.
+            records.values.as_chunks::<3>().0.iter().zip(columns).for_each(|(record, columns)| put(*record, columns));
+        } else {
+            let records = records.values.chunks_exact(layout.fields);
+            records.zip(columns).for_each(|(record, columns)| put(at.map(|at| record[at]), columns));
+        }
+        self.largest_name = largest;
+        !wrong
+    }
+}
+
+/// What is wrong with the first edge of which something is.
+#[cold]
+fn wrong_edge(records: &Records<'_>, layout: &EdgeLayout, nodes: u64, node_fields: u64) -> Error {
+    for (record, position) in records.iter() {
+        let (kind, index) = (record[layout.kind], record[layout.to_node]);
+        if layout.kinds.get(kind as usize).is_none() {
+            return malformed(position, format!("an edge of type {kind}, which `meta` does not name"));
+        }
+        if index / node_fields >= nodes || index % node_fields != 0 {
+            return malformed(position, format!("an edge to index {index}, where no node begins"));
+        }
+        if let Err(error) = small(record[layout.name], "an edge's name", position) {
+            return error;
+        }
+    }
+    malformed(records.position(0), "an edge that can't be read")
 }
 
 fn read_edges(
@@ -380,31 +489,16 @@ fn read_edges(
         largest_name: 0,
     };
     let parts: Vec<EdgePart<'_>> = columns.map(part).collect();
-    let fields = header.nodes.fields as u64;
-    // Multiplying by this gives the quotient in the upper half, for all that may be an index.
-    let reciprocal = u128::from(u64::MAX / fields) + 1;
-    let parts = parse(source, list, layout.fields, parts, progress, |part, index, record, position| {
-        let Some(kind) = layout.kinds.get(record[layout.kind] as usize) else {
-            return Err(malformed(
-                position,
-                format!("an edge of type {}, which `meta` does not name", record[layout.kind]),
-            ));
-        };
-        let index_of_node = record[layout.to_node];
-        let to = ((u128::from(index_of_node) * reciprocal) >> 64) as u64;
-        if to >= nodes as u64 || to * fields != index_of_node {
-            return Err(malformed(position, format!("an edge to index {index_of_node}, where no node begins")));
+    let node_fields = header.nodes.fields as u64;
+    let parts = parse(source, list, layout.fields, parts, progress, |part, first, records| {
+        if !part.take(first, records, layout, nodes as u64, node_fields) {
+            return Err(wrong_edge(records, layout, nodes as u64, node_fields));
         }
-        part.to[index] = to as u32;
-        part.kind[index] = *kind as u8;
-        let name = small(record[layout.name], "an edge's name", position)?;
-        part.name[index] = name;
-        if !kind.is_indexed() {
-            part.largest_name = part.largest_name.max(name);
-        }
-        if (part.first + index + 1).is_multiple_of(OFFSET_EVERY) {
-            part.offsets.push(position);
-        }
+        // Records with numbers that are one less than a multiple.
+        let known = part.first + first;
+        let ends = (known / OFFSET_EVERY + 1) * OFFSET_EVERY - 1;
+        let remembered = (ends..known + records.len()).step_by(OFFSET_EVERY);
+        part.offsets.extend(remembered.map(|edge| records.position(edge - known)));
         Ok(())
     })?;
     let largest_name = parts.iter().map(|part| part.largest_name).max().unwrap_or(0);
@@ -435,7 +529,7 @@ fn check_names(
     is_cut: bool,
     positions: (usize, usize),
 ) -> Result<(), Error> {
-    let named = |kind: u8| !crate::EdgeKind::from_bits(kind).is_indexed();
+    let named = |kind: u8| !EdgeKind::from_bits(kind).is_indexed();
     if is_cut {
         let known = strings.len() as u32;
         let lost = strings.add("?".to_owned());

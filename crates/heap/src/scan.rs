@@ -202,6 +202,27 @@ pub(crate) fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// How much is looked at at a time: it stays in a processor's own cache.
+const SLICE: usize = 128 << 10;
+
+/// The commas of a block until the list's end, where that is, and whether all is blank.
+fn count(source: &Source, start: usize, buffer: &mut Vec<u8>) -> Result<(u64, Option<usize>, bool), Error> {
+    let end = (start + BLOCK).min(source.len());
+    let (mut commas, mut blank) = (0, true);
+    for at in (start..end).step_by(SLICE) {
+        let slice = source.block(at, end.min(at + SLICE), buffer)?;
+        let closing = memchr(b']', slice);
+        let slice = &slice[..closing.unwrap_or(slice.len())];
+        let more = memchr_iter(b',', slice).count() as u64;
+        commas += more;
+        blank &= more == 0 && slice.iter().all(u8::is_ascii_whitespace);
+        if let Some(closing) = closing {
+            return Ok((commas, Some(at - start + closing), blank));
+        }
+    }
+    Ok((commas, None, blank))
+}
+
 /// Counts the commas of a list of numbers, block by block, until its end.
 fn numbers(source: &Source, start: usize) -> Result<Numbers, Error> {
     let mut numbers = Numbers { start, end: source.len(), commas: vec![0], empty: true, complete: false };
@@ -209,15 +230,7 @@ fn numbers(source: &Source, start: usize) -> Result<Numbers, Error> {
     let mut total = 0;
     while from < source.len() && !numbers.complete {
         let blocks: Vec<usize> = (from..source.len()).step_by(BLOCK).take(BATCH).collect();
-        let counted = blocks.par_iter().map_init(Vec::new, |buffer, &at| {
-            let end = (at + BLOCK).min(source.len());
-            let block = source.block(at, end, buffer)?;
-            let closing = memchr(b']', block);
-            let block = &block[..closing.unwrap_or(block.len())];
-            let commas = memchr_iter(b',', block).count() as u64;
-            let blank = commas == 0 && block.iter().all(u8::is_ascii_whitespace);
-            Ok::<_, Error>((commas, closing, blank))
-        });
+        let counted = blocks.par_iter().map_init(Vec::new, |buffer, &at| count(source, at, buffer));
         for (at, (commas, closing, blank)) in blocks.iter().zip(counted.collect::<Result<Vec<_>, _>>()?) {
             total += commas;
             numbers.empty &= blank;

@@ -39,11 +39,11 @@ pub struct Timings {
     pub parse: Duration,
     /// Marks on edges: weak, not essential, of ephemerons.
     pub marks: Duration,
-    /// Depth-first numbers and what the page owns, beside what names decide; retainers, beside classes and owners.
+    /// Depth-first numbers and what the page owns, beside what names decide and who owns what; retainers.
     pub graph: Duration,
-    /// Dominators; beside them distances.
+    /// Dominators; beside them distances and classes.
     pub dominators: Duration,
-    /// Retained sizes, classes, statistics.
+    /// Retained sizes, sums of classes, statistics.
     pub aggregates: Duration,
 }
 
@@ -107,13 +107,16 @@ impl Snapshot {
         let linked = link(&mut raw, &source, options.shapes.as_ref())?;
         timings.graph = lap();
 
-        let Linked { order, mut retainers, classes, added, shapes, arrays, room } = linked;
+        let Linked { order, mut retainers, shapes, shaped, arrays, room } = linked;
         let read::Raw { header, nodes, sizes, edges, mut strings, locations, edge_list, warnings } = raw;
-        let (immediate, distances) = rayon::join(
+        let (immediate, (distances, classes)) = rayon::join(
             || dominators::dominators(order, &retainers),
-            || flood::distances(&nodes, &edges, &strings, root, &pairs, room),
+            || {
+                let distances = flood::distances(&nodes, &edges, &strings, root, &pairs, room);
+                (distances, classes::classify(&nodes, &strings, &source, &locations, &shapes.0, &shaped))
+            },
         );
-        let (mut immediate, (distances, room)) = (immediate?, distances?);
+        let (mut immediate, (distances, room), (classes, added)) = (immediate?, distances?, classes?);
         timings.dominators = lap();
 
         let (dominated, mut statistics) = rayon::join(
