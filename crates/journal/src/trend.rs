@@ -6,7 +6,8 @@
 //! 63 (1968): the median of the slopes of all pairs, with an interval from the variance of Kendall's S. Neighbouring
 //! minima are alike, so that variance is multiplied by `(1+ρ)/(1−ρ)`, ρ being the serial correlation of what is left
 //! beside the line (Hamed & Rao, "A modified Mann-Kendall trend test for autocorrelated data", J. Hydrology 204 (1998)
-//! do so with all lags).
+//! do so with all lags). What levels off is no leak: the last third alone must rise, and so must a parabola through all
+//! minima there.
 //!
 //! What a program did while nobody measured is not known: where points stop for longer than a block, the series is cut,
 //! and its largest part is judged, with a warm-up of its own.
@@ -30,10 +31,13 @@ const LEAST_POINTS: usize = 2 * BLOCKS;
 /// The least growth over the time looked at that is called a leak.
 const LEAST_GROWTH: f64 = 0.05;
 
-/// The part of the whole slope that the last third has at least, to be still rising and not levelling off. Any rise at
-/// all would find more leaks (97 instead of 89 % of those that `simulation` has), and call two thirds of the slow
-/// warm-ups leaks.
-const STILL_RISES: f64 = 0.5;
+/// The part of the whole slope that the last third has at least, to be still rising. Any rise at all is what a step up
+/// and noise after it have half of the time.
+const STILL_RISES: f64 = 0.25;
+
+/// The part of the whole slope that a parabola through all minima has in the last third at least, or it levels off. It uses
+/// what the last third alone doesn't know, so it tells leaks from warm-ups better: see `simulation`.
+const STILL_STRAIGHT: f64 = 0.6;
 
 /// How many usual distances of points a pause is longer than.
 const PAUSE: f64 = 10.0;
@@ -111,6 +115,8 @@ pub struct Trend {
     pub growth: Option<f64>,
     /// Slopes of the first and the last third of the time looked at, in bytes per hour.
     pub thirds: [f64; 2],
+    /// The slope of a parabola through the low points, in the middle of the last third, in bytes per hour.
+    pub bent: f64,
     /// What the correlation of neighbouring minima does to the variance: 1 if there is none.
     pub inflation: f64,
 }
@@ -191,6 +197,7 @@ pub fn trend(series: &Series, options: &TrendOptions) -> Result<Trend, Error> {
     let at = |time: f64| Point { time, bytes: found.intercept + found.slope * time };
     let line = [at(from), at(last.time)];
     let thirds = thirds(kept);
+    let bent = bent(&minima, from + (last.time - from) * 5.0 / 6.0);
     let mut trend = Trend {
         slope_per_hour: per_hour(found.slope),
         ci: found.ci.map(per_hour),
@@ -204,6 +211,7 @@ pub fn trend(series: &Series, options: &TrendOptions) -> Result<Trend, Error> {
         growth: (line[0].bytes > 0.0).then(|| (line[1].bytes - line[0].bytes) / line[0].bytes),
         line,
         thirds: thirds.map(per_hour),
+        bent: per_hour(bent),
         inflation: found.inflation,
     };
     (trend.verdict, trend.why) = judge(&trend, options.allowed_per_hour);
@@ -258,6 +266,28 @@ fn thirds(points: &[Point]) -> [f64; 2] {
     [&points[..early], &points[late..]].map(|part| theil_sen(&minima(part, (part.len() / 2).clamp(2, 5))).slope)
 }
 
+/// The slope at `time` of the parabola through the points with the least squares, by orthogonal polynomials (Forsythe,
+/// "Generation and use of orthogonal polynomials", J. SIAM 5 (1957)); a line through two points.
+fn bent(points: &[Point], time: f64) -> f64 {
+    let n = points.len() as f64;
+    let mean = points.iter().map(|point| point.time).sum::<f64>() / n;
+    let level = points.iter().map(|point| point.bytes).sum::<f64>() / n;
+    let sum = |of: &dyn Fn(f64, f64) -> f64| {
+        points.iter().map(|point| of(point.time - mean, point.bytes - level)).sum::<f64>()
+    };
+    let squares = sum(&|t, _| t * t);
+    if squares <= 0.0 {
+        return 0.0;
+    }
+    // 1, t and t² − βt − γ.
+    let (beta, gamma) = (sum(&|t, _| t * t * t) / squares, squares / n);
+    let bend = |t: f64| t * t - beta * t - gamma;
+    let norm = sum(&|t, _| bend(t) * bend(t));
+    let linear = sum(&|t, bytes| t * bytes) / squares;
+    let curved = if norm > 0.0 { sum(&|t, bytes| bend(t) * bytes) / norm } else { 0.0 };
+    linear + curved * (2.0 * (time - mean) - beta)
+}
+
 fn judge(trend: &Trend, allowed: f64) -> (TrendVerdict, String) {
     let [low, high] = trend.ci;
     // From nothing it grows by any percentage.
@@ -265,7 +295,9 @@ fn judge(trend: &Trend, allowed: f64) -> (TrendVerdict, String) {
     let hours = (trend.line[1].time - trend.line[0].time) / 3_600.0;
     let base = trend.line[0].bytes;
     let most_growth = if base > 0.0 { high * hours / base } else { f64::INFINITY };
-    let rises = trend.thirds[1] > 0.0 && trend.thirds[1] >= STILL_RISES * trend.slope_per_hour;
+    let rises = trend.thirds[1] > 0.0
+        && trend.thirds[1] >= STILL_RISES * trend.slope_per_hour
+        && trend.bent >= STILL_STRAIGHT * trend.slope_per_hour;
     let than = if allowed > 0.0 { "than is allowed" } else { "than nothing" };
     let percent = |share: f64| match share.is_finite() {
         true => format!("{:.1} %", share * 100.0),
