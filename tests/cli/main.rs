@@ -5,6 +5,7 @@ mod categories;
 mod diff;
 mod ends;
 mod evidence;
+mod findings;
 mod flow;
 mod formats;
 mod gate;

@@ -16,6 +16,10 @@ pub(crate) struct FixtureOptions {
     /// Make the results of load tests and benchmarks in fixtures/metrics anew (npm, PyPI, hyperfine; a few minutes)
     #[arg(long)]
     metrics: bool,
+
+    /// Make the profiles of fixtures/findings anew (npm, go; half a minute)
+    #[arg(long)]
+    findings: bool,
 }
 
 /// Builds every program and says where it is; false when one does not build.
@@ -25,6 +29,9 @@ pub(crate) fn report(root: &Path, options: &FixtureOptions) -> Result<bool> {
     }
     if options.metrics {
         return shell::succeeds(shell::command(root, "fixtures/metrics/make.sh", &["target/fixtures/metrics"]));
+    }
+    if options.findings {
+        return shell::succeeds(shell::command(root, "fixtures/findings/make.sh", &["target/fixtures/findings"]));
     }
     shell::succeeds(shell::command(root, "fixtures/programs/build", &["target/fixtures"]))
 }

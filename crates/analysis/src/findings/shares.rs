@@ -126,6 +126,9 @@ const KINDS: &[Kind] = &[
 /// Work of the start lies in the first quarter of a recording; with most of it later it is loading on demand.
 const START: f64 = 0.25;
 
+/// A recording of no more than this, in nanoseconds, is of a start as a whole: no service is warm by then.
+const SHORT: i64 = 2_000_000_000;
+
 pub(super) fn find(
     profile: &Profile,
     value: usize,
@@ -146,8 +149,11 @@ pub(super) fn find(
         }
         let start = match kind.kind {
             FindingKind::StartUp => match at_the_start(profile, value, &within) {
-                Some(early) if early >= 0.5 => {
+                Some((early, _)) if early >= 0.5 => {
                     format!("; {} of it in the first quarter of the recording", percent(early))
+                }
+                Some((_, length)) if length <= SHORT => {
+                    format!("; the whole recording is {:.2} s long", length as f64 / 1e9)
                 }
                 // On demand, or not known when.
                 _ => continue,
@@ -211,8 +217,9 @@ fn most(profile: &Profile, weights: &Weights, categories: &Categories<'_>, own: 
     if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) }
 }
 
-/// Which part of the samples within lies in the first quarter of the recording. `None` without times.
-fn at_the_start(profile: &Profile, value: usize, within: &[bool]) -> Option<f64> {
+/// Which part of the samples within lies in the first quarter of the recording, and how long that is in nanoseconds.
+/// `None` without times.
+fn at_the_start(profile: &Profile, value: usize, within: &[bool]) -> Option<(f64, i64)> {
     let times = || profile.samples.iter().filter_map(|sample| sample.time_ns);
     let (first, last) = (times().min()?, times().max()?);
     let end = first + ((last - first) as f64 * START) as i64;
@@ -223,5 +230,5 @@ fn at_the_start(profile: &Profile, value: usize, within: &[bool]) -> Option<f64>
             early += if sample.time_ns? <= end { *value } else { 0 };
         }
     }
-    (last > first && all > 0).then(|| early as f64 / all as f64)
+    (last > first && all > 0).then(|| (early as f64 / all as f64, last - first))
 }

@@ -121,8 +121,9 @@ fn start_up_needs_times_and_the_start() {
     let load: &[&str] = &["main", "ld-linux-x86-64.so.2: do_lookup_x"];
     let work: &[&str] = &["main", "work"];
     let is = |stacks: &[(&[&str], i64, i64)]| kinds(stacks).iter().any(|it| it.0 == FindingKind::StartUp);
-    assert!(is(&[(load, 20, 1), (work, 80, 100)]));
-    assert!(!is(&[(work, 80, 1), (load, 20, 100)]), "it is at the end");
+    assert!(is(&[(load, 20, 1), (work, 80, 9_000)]));
+    assert!(!is(&[(work, 80, 1), (load, 20, 9_000)]), "it is at the end");
+    assert!(is(&[(work, 80, 1), (load, 20, 900)]), "all of it is a start");
     let mut timeless = profile(&[(work, 80, 0)]);
     timeless.samples = burnmark_model::Samples::new(1);
     let stack = timeless.stacks.iter().last().map(|(id, _)| id);
