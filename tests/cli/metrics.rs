@@ -62,12 +62,51 @@ fn forms_and_several_files() {
     assert!(csv.starts_with("file,source,metric,value,unit,better,n,ci_low,ci_high\r\n"), "{csv}");
     let json = burnmark_in(folder.path(), &["metrics", &two[0], &two[1], "--json"]).ok().json();
     assert_eq!(json.as_array().map(Vec::len), Some(2));
-    // What was printed is read again, also through a pipe and compressed.
+    // What was printed is read again, also through a pipe.
     let once = burnmark_in(folder.path(), &["metrics", &two[0], "--json"]).ok();
     let again = burnmark_with(folder.path(), &["metrics", "-", "--json"], once.stdout.as_bytes()).ok().json();
     assert_eq!(again["metrics"], once.json()["metrics"]);
-    let compressed = zstd::encode_all(once.stdout.as_bytes(), 3).expect("in memory");
-    burnmark_with(folder.path(), &["metrics", "-"], &compressed).ok();
+}
+
+/// The bytes as `gzip` and `zstd` make them.
+fn compressed(bytes: &[u8]) -> [(&'static str, Vec<u8>); 2] {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, bytes).expect("in memory");
+    [("gz", gzip.finish().expect("in memory")), ("zst", zstd::encode_all(bytes, 3).expect("in memory"))]
+}
+
+#[test]
+fn results_are_read_compressed_wherever_they_are_given() {
+    let folder = folder();
+    let folder = folder.path();
+    std::fs::write(folder.join("budget.json"), r#"{"metrics": {"p95_latency_ms": {"max": 1000}}}"#).expect("room");
+    for file in ["k6/points.ndjson", "artillery/v2.json", "locust/run_stats.csv"] {
+        let bytes = std::fs::read(fixture(file)).expect("a fixture");
+        let plain = burnmark_in(folder, &["metrics", &fixture(file), "--json"]).ok().json();
+        for (ending, bytes) in compressed(&bytes) {
+            // Found by content: the name may say nothing.
+            for name in [format!("results.{ending}"), "results".to_owned()] {
+                std::fs::write(folder.join(&name), &bytes).expect("room");
+                let read = burnmark_in(folder, &["metrics", &name, "--json"]).ok().json();
+                assert_eq!(read["metrics"], plain["metrics"], "{file} as {name}");
+            }
+            let piped = burnmark_with(folder, &["metrics", "-", "--json"], &bytes).ok().json();
+            assert_eq!(piped["metrics"], plain["metrics"], "{file} as {ending} through a pipe");
+            let name = format!("results.{ending}");
+            burnmark_in(folder, &["gate", "--budget", "budget.json", &name]).ok();
+            let pair = format!("{},{name}", fixture(file));
+            let report =
+                burnmark_in(folder, &["report", "--bottleneck", "b", "--change", "c", "--metrics", &pair, "--json"]);
+            let report = report.ok().json();
+            let p95 = report["metrics"].as_array().expect("figures").iter().find(|it| it["name"] == "p95_latency_ms");
+            let p95 = p95.expect("a figure");
+            assert!(p95["before"].is_f64() && p95["before"] == p95["after"], "{file} as {ending}: {p95}");
+            // Cut off: refused or told, never read as if it were whole.
+            std::fs::write(folder.join("cut"), &bytes[..bytes.len() / 2]).expect("room");
+            let cut = burnmark_in(folder, &["metrics", "cut"]);
+            assert!(cut.code == 1 || cut.stderr.contains("warning"), "{file} as {ending}: {}", cut.stdout);
+        }
+    }
 }
 
 #[test]
