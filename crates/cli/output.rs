@@ -1,5 +1,6 @@
 //! Standard output, standard error and output files.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -43,7 +44,21 @@ pub(crate) fn print_warnings(name: &str, warnings: &[Warning]) {
 
 /// Prints a line for the person at the terminal. A closed standard error is nothing to fail for.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", inert(line));
+}
+
+/// Text of which no line is a command of GitHub's runner (`::error::…`, in logs of workflows): a line may begin with a
+/// function's name, which is anybody's. The first colon is written as an escape then.
+fn inert(text: &str) -> Cow<'_, str> {
+    let is_command = |line: &str| line.trim_start().strip_prefix("::").is_some_and(|rest| rest.contains("::"));
+    if !text.lines().any(is_command) {
+        return text.into();
+    }
+    let line = |line: &str| match is_command(line) {
+        true => line.replacen(':', "\\x3a", 1),
+        false => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(line).collect::<String>().into()
 }
 
 fn paint(text: &str, code: &str) -> String {
@@ -58,7 +73,7 @@ pub(crate) fn colours(stream: &impl IsTerminal) -> bool {
 /// Writes results to standard output.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write to standard output")
+    stdout.write_all(inert(text).as_bytes()).and_then(|()| stdout.flush()).context("cannot write to standard output")
 }
 
 /// Where output goes: `-` is standard output.

@@ -167,7 +167,7 @@ fn verdicts_for_people_and_for_github() {
         run.stdout
     );
     assert!(run.stdout.contains("<details>") && !run.stdout.contains("<b>"), "{}", run.stdout);
-    assert!(run.stdout.contains("own threshold http\\_req\\_duration p(99)&lt;150 was crossed"), "{}", run.stdout);
+    assert!(run.stdout.contains("own threshold http_req_duration p(99)&lt;150 was crossed"), "{}", run.stdout);
     let written = std::fs::read_to_string(folder.path().join("verdict.md")).expect("it was written");
     assert_eq!(written, run.stdout);
     assert!(folder.path().join("verdict.json").is_file());
@@ -302,12 +302,8 @@ fn hostile_names_stay_text_for_github() {
     let verdict = gate(folder.path(), &budget, &[file, "--md"]).stdout;
     let table = burnmark_in(folder.path(), &["metrics", file, "--md"]).ok().stdout;
     for text in [&verdict, &table] {
-        for alive in [
-            ":rocket:", ":100:", ":+1:", ":fire:", ":tada:", "<img", "<b>", "@me", "@you", "#7", "GH-7", "https://",
-            "www.e", "[x]", "$z$", "**w", "`c`", "\u{202e}", "\u{1b}",
-        ] {
-            assert!(!text.contains(alive), "{alive} in {text}");
-        }
+        crate::inert::check(text, "gate or metrics");
+        assert!(!text.contains(['\u{202e}', '\u{1b}']), "{text}");
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
         let columns = |row: &&&str| row.matches('|').count();
         assert!(rows.iter().all(|row| columns(&row) == columns(&&rows[0])) && rows.len() >= 3, "{text}");

@@ -9,6 +9,12 @@ use crate::support::{burnmark_in, folder};
 const HOSTILE: &str = "a|b \\| `c` ``<b>x</b> :smile: :+1: @user #123 GH-12 [l](http://e.xyz) ![i](http://e.xyz/i.png) http://e.xyz \
                        www.e.xyz **d** ~~e~~ $f$ <!-- /burnmark:log --> </details>\n\n# g\n- [x] h\r\n| i | j |";
 
+/// What GitHub makes more of wherever it stands in text, but in code.
+const LIVE: [&str; 15] = [
+    ":smile:", ":+1:", ":rocket:", ":100:", ":fire:", ":tada:", "@user", "@me", "@you", "#123", "#7", "GH-", "http://",
+    "https://", "www.",
+];
+
 fn profile(counts: [usize; 2]) -> String {
     let long = format!("{HOSTILE}{}", "|@x`".repeat(2_500));
     let node = |id: usize, name: &str, children: &[usize]| {
@@ -24,7 +30,7 @@ fn profile(counts: [usize; 2]) -> String {
 
 /// Tables are whole, and there is no markup but ours.
 #[track_caller]
-fn check(markdown: &str, what: &str) {
+pub(crate) fn check(markdown: &str, what: &str) {
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
@@ -36,7 +42,7 @@ fn check(markdown: &str, what: &str) {
         match &event {
             Event::Text(part) => text.push_str(part),
             _ => {
-                for live in [":smile:", ":+1:", "@user", "#123", "GH-12", "http://", "www."] {
+                for live in LIVE {
                     assert!(!text.contains(live), "{what}: {live} in {text}");
                 }
                 text.clear();
@@ -104,4 +110,47 @@ fn names_are_names_in_every_table() {
     check(&printed(&["log", "list", "--md"]), "log list");
     check(&printed(&["log", "show"]), "log show");
     burnmark_in(folder, &["log", "render", "LOG.md", "--check"]).ok();
+}
+
+/// Logs of GitHub's workflows: what it takes for a command begins a line (`::name::`) or stands anywhere (`##[name]`).
+#[test]
+fn names_are_no_commands_to_a_runner() {
+    let folder = folder();
+    let folder = folder.path();
+    let names = "::error file=x::gone;::stop-commands::t 60\n##[add-mask]a 40\n";
+    write(folder, "old.folded", names);
+    write(folder, "new.folded", &names.replace("60", "20"));
+    let metrics = serde_json::json!({"schema": "burnmark.metrics/1", "metrics":
+        [{"name": "::warning::x", "unit": "ms", "direction": "lower", "value": 5.0}]});
+    write(folder, "m.json", &metrics.to_string());
+    write(folder, "budget.json", r###"{"metrics": {"::warning::x": {"max": 4}}}"###);
+    burnmark_in(
+        folder,
+        &["log", "add", "--bottleneck", "::error::b", "--change", "##[error]c", "--metric", "::a::b=2,1"],
+    )
+    .ok();
+    for arguments in [
+        &["top", "old.folded", "--hints", "--findings"][..],
+        &["top", "old.folded", "--csv"],
+        &["top", "old.folded", "--md"],
+        &["diff", "old.folded", "new.folded"],
+        &["diff", "old.folded", "new.folded", "--csv"],
+        &["diff", "old.folded", "new.folded", "--md"],
+        &["metrics", "m.json"],
+        &["metrics", "m.json", "--csv"],
+        &["gate", "--budget", "budget.json", "m.json"],
+        &["gate", "--budget", "budget.json", "m.json", "--md"],
+        &["report", "--before", "old.folded", "--after", "new.folded"],
+        &["log", "list"],
+        &["log", "show"],
+        &["log", "render"],
+        &["top", "::error::absent"],
+    ] {
+        let run = burnmark_in(folder, arguments);
+        let mut lines = run.stdout.lines().chain(run.stderr.lines());
+        let command = lines.find(|line| line.trim_start().starts_with("::") || line.contains("##["));
+        assert_eq!(command, None, "{arguments:?}: {}", run.stdout);
+        let names = ["error", "stop-commands", "add-mask", "warning"];
+        assert!(names.iter().any(|name| (run.stdout.clone() + &run.stderr).contains(name)), "{arguments:?}");
+    }
 }

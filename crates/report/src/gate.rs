@@ -82,13 +82,13 @@ fn with_unit(value: Option<f64>, unit: &str) -> String {
     }
 }
 
-/// What is asked for: `≤ 200 ms`, `≤ +10 %`.
+/// What is asked for: `≤ 200 ms`, `at most 10 % worse`.
 fn target(check: &Check) -> String {
     let limit = check.limit.map(figure);
     let unit = if check.unit.is_empty() { String::new() } else { format!(" {}", check.unit) };
     match (check.kind, limit) {
         (LimitKind::Min, Some(limit)) => format!("≥ {limit}{unit}"),
-        (LimitKind::MaxRegression, Some(limit)) => format!("≤ +{limit} % worse"),
+        (LimitKind::MaxRegression, Some(limit)) => format!("at most {limit} % worse"),
         (LimitKind::MaxShare, Some(limit)) => format!("≤ {limit} %"),
         (_, Some(limit)) => format!("≤ {limit}{unit}"),
         (_, None) => String::new(),

@@ -5,9 +5,16 @@ use std::fmt::Write;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// See `ActionCommand.TryParse` of github.com/actions/runner.
+const RUNNER_COMMAND: &str = "##[";
+
 /// The name in one line without anything that moves the cursor, changes colours, reorders text or cannot be seen.
-/// Such characters are written as escapes: `\n`, `\x1b`, `\u{202e}`.
+/// Such characters are written as escapes: `\n`, `\x1b`, `\u{202e}`. So is what GitHub's runner takes for the begin of a
+/// command wherever it stands in a line.
 pub(crate) fn printable(name: &str) -> Cow<'_, str> {
+    if name.contains(RUNNER_COMMAND) {
+        return printable(&name.replace(RUNNER_COMMAND, "##\\x5b")).into_owned().into();
+    }
     if !name.contains(is_unprintable) {
         return if name.is_empty() { "[no name]".into() } else { name.into() };
     }
@@ -99,6 +106,7 @@ mod tests {
     fn names_become_printable() {
         assert_eq!(printable("plain é 函"), "plain é 函");
         assert_eq!(printable(""), "[no name]");
+        assert_eq!(printable("a##[error]b##[\x1b"), r"a##\x5berror]b##\x5b\x1b");
         assert_eq!(
             printable("\x1b[31m\0\u{9b}\n\u{202e}\u{2066}\u{feff}\u{ffff}\u{1fffe}"),
             r"\x1b[31m\x00\u{9b}\n\u{202e}\u{2066}\u{feff}\u{ffff}\u{1fffe}"

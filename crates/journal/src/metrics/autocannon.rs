@@ -35,7 +35,7 @@ pub(super) fn read(document: &Value) -> Option<Result<Measured, Error>> {
         }
         let bytes = number(document, &["throughput", "mean"]).or_else(|| number(document, &["throughput", "average"]));
         collect.add("received_mb_per_s", "MB/s", Direction::Higher, bytes.map(|bytes| bytes / 1e6));
-        collect.note("autocannon counts latency in whole milliseconds, and writes no p95: p97_5 is its nearest");
+        collect.note("latency is counted in whole milliseconds, and there is no p95: p97_5 is its nearest");
     }
     let answered = answered.map(|answered| answered as f64);
     collect.add("requests", "", Direction::Higher, answered);

@@ -2,10 +2,14 @@
 
 use crate::names::{cut_bytes, cut_end, cut_middle, printable, width};
 use crate::numbers::counted;
-use crate::top::markdown::{code, escaped, with_names};
+use crate::top::markdown::{code, escaped, is_live, with_names};
 
 /// Columns that a name or text may take, from the widest; the next is tried if a document does not fit.
 const WIDTHS: [usize; 4] = [200, 100, 60, 32];
+
+/// Columns of a name without a blank. GitHub breaks lines at blanks only: a table with longer ones is wider than its page,
+/// and figures to their right are out of sight.
+const UNBROKEN: usize = 56;
 
 /// Bytes of a name or text that are looked at.
 const MOST: usize = 4_000;
@@ -48,17 +52,28 @@ impl Cell {
 
     fn markdown(&self, columns: usize) -> String {
         match self {
-            Self::Name(name) => code(&cut_middle(&printable(&cut_bytes(name, MOST)), columns)),
+            Self::Name(name) => code(&breakable(&cut_middle(&printable(&cut_bytes(name, MOST)), columns))),
             Self::Text(text) => words(text, columns),
-            Self::Sentence(text) => in_line(text, columns, with_names),
+            Self::Sentence(text) => sentence(text, columns),
             Self::Plain(text) => text.clone(),
         }
     }
 }
 
+/// The name with long parts cut in their middle.
+fn breakable(name: &str) -> String {
+    name.split(' ').map(|part| cut_middle(part, UNBROKEN)).collect::<Vec<_>>().join(" ")
+}
+
 /// Somebody's words in one line, cut at their end.
 pub(super) fn words(text: &str, columns: usize) -> String {
     in_line(text, columns, escaped)
+}
+
+/// Likewise, with names between backticks, which are code.
+pub(super) fn sentence(text: &str, columns: usize) -> String {
+    let cut = |(index, part): (usize, &str)| if index % 2 == 1 { breakable(part) } else { part.to_owned() };
+    in_line(text, columns, |text| with_names(&text.split('`').enumerate().map(cut).collect::<Vec<_>>().join("`")))
 }
 
 fn in_line(text: &str, columns: usize, markdown: impl Fn(&str) -> String) -> String {
@@ -77,18 +92,13 @@ pub(super) fn in_html(text: &str, columns: usize) -> String {
     let line = if line.is_empty() { String::new() } else { printable(&line).into_owned() };
     let line = if width(&line) > columns { cut_end(&line, columns) } else { line };
     let mut html = String::with_capacity(line.len());
-    for char in line.chars() {
-        match char {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            // GitHub looks for people, issues and addresses in HTML too.
-            '@' | '#' | ':' => {
-                html.push(char);
-                html.push_str("<!-- -->");
-            }
-            _ => html.push(char),
-        }
+    for (index, word) in line.split(' ').enumerate() {
+        // GitHub looks for people, issues and addresses in HTML too, but in code.
+        let (open, close) = if is_live(word) { ("<code>", "</code>") } else { ("", "") };
+        html.push_str(if index > 0 { " " } else { "" });
+        html.push_str(open);
+        html.push_str(&word.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
+        html.push_str(close);
     }
     html
 }

@@ -12,7 +12,7 @@ mod tests;
 use burnmark_journal::log::{Attachment, Entry, Row, Verdict};
 
 use crate::numbers::counted;
-use document::{Document, Part, words};
+use document::{Document, Part, sentence, words};
 pub use json::{log_json, report_json, verify_json};
 pub use list::log_list;
 pub use markers::{BEGIN, END, Spliced, splice};
@@ -65,7 +65,7 @@ pub fn log(rows: &[Row<'_>], options: &JournalOptions) -> String {
     }
     let last = rows.iter().max_by_key(|row| row.entry.id);
     if let Some(row) = last {
-        let title = words(&row.entry.bottleneck, LINE);
+        let title = sentence(&row.entry.bottleneck, LINE);
         document.parts.push(Part::Heading(format!("The last iteration: {title}")));
         head(&mut document, row.entry);
         body(&mut document, row.entry, options);
@@ -110,8 +110,8 @@ fn head(document: &mut Document, entry: &Entry) {
         item("**environment changed**", words(&evidence.env.changed.join("; "), LINE));
     }
     item("targets", tables::met(evidence));
-    item("bottleneck", words(&entry.bottleneck, LINE));
-    item("change", words(&entry.change, LINE));
+    item("bottleneck", sentence(&entry.bottleneck, LINE));
+    item("change", sentence(&entry.change, LINE));
     item("category", entry.category.as_deref().map(|text| words(text, LINE)).unwrap_or_default());
     item("measured", tables::basis(evidence).unwrap_or_default());
     item("where", place(entry));
@@ -120,7 +120,7 @@ fn head(document: &mut Document, entry: &Entry) {
         item("entry", format!("`{}`, {}", entry.id, words(&entry.time, LINE)));
     }
     for note in evidence.notes.iter().filter(|note| !evidence.env.changed.contains(note)) {
-        item("note", words(note, LINE));
+        item("note", sentence(note, LINE));
     }
 }
 

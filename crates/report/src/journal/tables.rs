@@ -34,6 +34,11 @@ fn signed(value: f64, decimals: usize) -> String {
     decimal(value, decimals).replace('-', "−")
 }
 
+/// A figure with its unit in one line: beside long names GitHub makes columns as narrow as they can be.
+fn unbroken(figure: &str) -> String {
+    figure.replace(' ', "\u{a0}")
+}
+
 /// A change, with its sign.
 fn change(value: f64) -> String {
     let text = signed(value, 2);
@@ -69,8 +74,8 @@ pub(super) fn iterations(rows: &[Row<'_>]) -> Table {
         };
         vec![
             Cell::plain(row.number.to_string()),
-            Cell::Text(entry.bottleneck.clone()),
-            Cell::Text(entry.change.clone()),
+            Cell::Sentence(entry.bottleneck.clone()),
+            Cell::Sentence(entry.change.clone()),
             before,
             after,
             improvement,
@@ -174,11 +179,22 @@ pub(super) fn metrics(evidence: &Evidence) -> Table {
             Cell::plain(improvement(metric)),
         ]
     });
+    // Costs and shares of profiles are those of all runs together.
+    let is_median = |metric: &MetricChange| {
+        metric.method.as_ref().is_none_or(|method| method.starts_with("Mann")) && !metric.name.starts_with("share of ")
+    };
+    let several = |metric: &&MetricChange| metric.n.iter().any(|runs| *runs > 1);
+    let (medians, means): (Vec<_>, Vec<_>) = evidence.metrics.iter().filter(several).partition(|it| is_median(it));
+    let note = match (medians.is_empty(), means.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some("values of several runs are their medians"),
+        (false, false) => Some("values of several runs are their medians, costs and shares of profiles means"),
+    };
     Table {
         title: "Before vs After".to_owned(),
         columns: &["Metric", ">Before", ">After", ">Improvement"],
         rows: rows.collect(),
-        notes: Vec::new(),
+        notes: note.map(str::to_owned).into_iter().collect(),
     }
 }
 
@@ -210,8 +226,8 @@ pub(super) fn flame(entry: &Entry) -> Table {
     let row = vec![
         top(&evidence.top_before),
         top(&evidence.top_after),
-        Cell::Text(entry.bottleneck.clone()),
-        Cell::Text(entry.change.clone()),
+        Cell::Sentence(entry.bottleneck.clone()),
+        Cell::Sentence(entry.change.clone()),
     ];
     let any = !evidence.top_before.is_empty() || !evidence.top_after.is_empty();
     Table {
@@ -247,13 +263,14 @@ pub(super) fn functions(evidence: &Evidence, changed: bool) -> Table {
         if per_op && row.before == 0.0 {
             return "new".to_owned();
         }
-        format!("{} [{} … {}] {unit}", change(row.delta * of), change(low * of), change(high * of))
+        let interval = format!("[{} … {}] {unit}", change(low * of), change(high * of));
+        format!("{} {}", change(row.delta * of), unbroken(&interval))
     };
     let cells = rows.iter().map(|row| {
         vec![
             Cell::Name(row.function.clone()),
-            Cell::plain(shown(row.before)),
-            Cell::plain(shown(row.after)),
+            Cell::plain(unbroken(&shown(row.before))),
+            Cell::plain(unbroken(&shown(row.after))),
             Cell::plain(changed_by(row)),
             Cell::plain(row.verdict.word()),
         ]
@@ -383,6 +400,9 @@ pub(super) fn basis(evidence: &Evidence) -> Option<String> {
     };
     Some(format!(
         "{before} before, {after} after; {} regressed, {} improved, {} unchanged, {} inconclusive; {runs}",
-        profile.regressed, profile.improved, profile.unchanged, profile.inconclusive
+        count(profile.regressed),
+        count(profile.improved),
+        count(profile.unchanged),
+        count(profile.inconclusive)
     ))
 }

@@ -31,12 +31,13 @@ pub(super) fn render(ranking: &Ranking<'_>) -> String {
 }
 
 /// A text field, in one line. Spreadsheets take what begins with these characters for a formula, which can call
-/// programs and send data away; an apostrophe in front makes it text (OWASP, "CSV Injection").
+/// programs and send data away; an apostrophe in front makes it text (OWASP, "CSV Injection"). GitHub's runner takes lines
+/// that begin with `::` for commands: not behind a quote.
 pub(crate) fn field(text: &str) -> String {
     let text = if text.is_empty() { text.into() } else { printable(text) };
     let guarded = text.trim_start().starts_with(['=', '+', '-', '@']);
     let guard = if guarded { "'" } else { "" };
-    if guarded || text.contains([',', '"', ';']) {
+    if guarded || text.contains([',', '"', ';']) || text.starts_with("::") {
         format!("\"{guard}{}\"", text.replace('"', "\"\""))
     } else {
         text.into_owned()
