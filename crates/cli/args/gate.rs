@@ -114,7 +114,8 @@ pub(crate) const DEFAULT_BUDGET: &str = ".burnmark/budget.json";
 
 The first half is dropped as a warm-up. Through the low points of ten blocks of the rest goes a line, with a 95 %
 interval that reckons with neighbouring points being alike. It is a leak if all of the interval lies above what is
-allowed, the last third still rises, and it grew by 5 % or more. Without such certainty it is stable or inconclusive.
+allowed, it still rises in the last third and does not level off there, and it grew by 5 % or more. Without such certainty
+it is stable or inconclusive.
 Of a process, what is watched is its private memory (anonymous pages and swap), which a leak is made of.
 
 A program in Node writes such lines by: setInterval(() => console.log(JSON.stringify({time: Date.now(),
