@@ -11,7 +11,7 @@ use anyhow::Context;
 use burnmark_formats::Input;
 use burnmark_model::Parsed;
 use burnmark_native::{
-    FileFinder, ModuleReport, Modules, OwnFiles, PerfDataOptions, Places, SymbolOptions, finish, read_perf_data,
+    FileFinder, ModuleReport, Modules, OwnFiles, PerfDataOptions, Places, SymbolOptions, perf_data_profile,
 };
 use burnmark_perf::file::{self, Map, Reader};
 
@@ -127,13 +127,13 @@ pub(crate) fn read(
     following: progress::Follower,
 ) -> anyhow::Result<Parsed> {
     let context = || format!("cannot read {name}");
-    let map;
-    let input = match source {
-        Source::File(file) => {
-            map = Map::of(&file).with_context(context)?;
-            file::Input::Bytes(&map)
-        }
-        Source::Stream(stream) => file::Input::Stream(stream),
+    let map = match &source {
+        Source::File(file) => Some(Map::of(file).with_context(context)?),
+        Source::Stream(_) => None,
+    };
+    let input = match (source, &map) {
+        (Source::File(_), map) => file::Input::Bytes(map.as_deref().unwrap_or_default()),
+        (Source::Stream(stream), _) => file::Input::Stream(stream),
     };
     let mut reader = Reader::open(input).with_context(context)?;
     reader.progress(counter);
@@ -141,13 +141,22 @@ pub(crate) fn read(
     let modules = Arc::new(Modules::new(finder(args)));
     let keep_args = args.recorded.keep_args;
     let options = PerfDataOptions { keep_args, modules: Some(modules.clone()), ..PerfDataOptions::default() };
-    let (recording, mut warnings) = read_perf_data(reader, &options).with_context(context)?;
-    drop(following);
     let homes = std::env::var("HOME").into_iter().collect();
-    let options = SymbolOptions { keep_paths: keep_args, homes, ..SymbolOptions::default() };
+    let symbols = SymbolOptions { keep_paths: keep_args, homes, ..SymbolOptions::default() };
     let state = burnmark_native::Progress::default();
-    let finished =
-        progress::during("looking up symbols", || state.get(), || finish(&recording, &modules, &options, &state));
+    let read = || {
+        std::thread::scope(|scope| {
+            let is_read = || {
+                drop(following);
+                if let Some(map) = &map {
+                    scope.spawn(|| map.release());
+                }
+            };
+            perf_data_profile(reader, &options, &symbols, &state, is_read)
+        })
+    };
+    let (finished, mut warnings) =
+        progress::during("looking up symbols", || state.get(), read).with_context(context)?;
     let Parsed { profile, warnings: of_symbols } = finished.parsed;
     warnings.extend(of_symbols);
     tell_missing(&finished.modules);

@@ -51,6 +51,12 @@ pub(crate) fn during<T>(what: &'static str, state: impl Fn() -> (usize, usize) +
             if is_over(PATIENCE) {
                 return;
             }
+            // Until the total is known, something else is being shown.
+            while state().1 == 0 {
+                if is_over(TICK) {
+                    return;
+                }
+            }
             let bar = new_bar(Some(0), "{msg} {wide_bar} {pos}/{len}");
             bar.set_message(what);
             while !is_over(TICK) {

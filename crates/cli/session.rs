@@ -180,7 +180,7 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
         recorder.meta_mut().notes.extend(note);
     }
     spool.follow(recorder.recording());
-    let parsed = symbolize(&recorder.into_recording(), &modules, options.keep_args);
+    let parsed = symbolize(recorder.into_recording(), &modules, options.keep_args);
     let has_ended = command.is_some_and(|(_, exit)| exit.is_some());
     let left_behind = if has_ended { stats.living } else { Vec::new() };
     Ok(Recorded { parsed, command, left_behind, spool })
@@ -313,7 +313,7 @@ fn command_name(what: &What, keep_args: bool) -> String {
     }
 }
 
-pub(crate) fn symbolize(recording: &Recording, modules: &Modules, keep_paths: bool) -> Parsed {
+pub(crate) fn symbolize(recording: Recording, modules: &Modules, keep_paths: bool) -> Parsed {
     let homes = std::env::var("HOME").into_iter().collect();
     let options = SymbolOptions { keep_paths, homes, ..SymbolOptions::default() };
     let state = burnmark_native::Progress::default();

@@ -120,7 +120,7 @@ pub(crate) fn finish_interrupted(path: &Path) -> anyhow::Result<PathBuf> {
         output::say(&format!("note: an interrupted recording of {name} had sampled nothing: it is dropped"));
         return Ok(recording);
     }
-    let mut parsed = symbolize(&raw, &Modules::new(FileFinder::ThisMachine), false);
+    let mut parsed = symbolize(raw, &Modules::new(FileFinder::ThisMachine), false);
     let note = "the recorder was interrupted: this is what it had sampled until then";
     parsed.profile.meta.notes.push(note.to_owned());
     output::print_warnings(&name, &parsed.warnings);

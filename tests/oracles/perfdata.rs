@@ -83,7 +83,7 @@ fn read(data: &Path) -> Profile {
     let (recording, warnings) = read_perf_data(reader, &options).expect("it can be read");
     assert_eq!(warnings, []);
     let options = SymbolOptions { inlines: false, keep_paths: true, ..SymbolOptions::default() };
-    finish(&recording, &modules, &options, &Progress::default()).parsed.profile
+    finish(recording, &modules, &options, &Progress::default()).parsed.profile
 }
 
 fn ours(profile: &Profile) -> Vec<Told> {

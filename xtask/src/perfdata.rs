@@ -29,12 +29,21 @@ struct Options {
     /// Of these rounds, those in which perf script runs, too: it takes long
     #[arg(long, default_value_t = 2)]
     perf_rounds: usize,
+    /// This burnmark instead of one that is built for it
+    #[arg(long, requires = "stacks")]
+    burnmark: Option<PathBuf>,
+    /// The program `stacks` (an example of burnmark-native) built with it
+    #[arg(long, requires = "burnmark")]
+    stacks: Option<PathBuf>,
     /// This samply instead of the one on the PATH
     #[arg(long, default_value = "samply")]
     samply: PathBuf,
     /// This inferno-collapse-perf instead of the one on the PATH
     #[arg(long, default_value = "inferno-collapse-perf")]
     inferno: PathBuf,
+    /// Leave the others out
+    #[arg(long)]
+    alone: bool,
     /// Most bytes of memory burnmark may take in the last run
     #[arg(long, default_value_t = 400_000_000)]
     memory: u64,
@@ -47,9 +56,15 @@ struct Options {
 /// Runs the benchmark; false when burnmark fails under the bound on its memory.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
     let mut options = Options::parse_from([&["perfdata".to_owned()], arguments].concat());
-    let burnmark = shell::burnmark(root, None)?;
-    let example = ["build", "--release", "-p", "burnmark-native", "--example", "stacks"];
-    ensure!(shell::succeeds(shell::cargo(root, &example))?, "the example does not build");
+    let burnmark = shell::burnmark(root, options.burnmark.as_deref())?;
+    let stacks = match options.stacks.take() {
+        Some(stacks) => stacks,
+        None => {
+            let example = ["build", "--release", "-p", "burnmark-native", "--example", "stacks"];
+            ensure!(shell::succeeds(shell::cargo(root, &example))?, "the example does not build");
+            root.join("target/release/examples/stacks")
+        }
+    };
     if let Some(folder) = options.make.take() {
         options.files = make(root, &folder, &burnmark)?;
         options.buildid_dir.get_or_insert(folder.join("buildid"));
@@ -57,7 +72,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
     let mut succeeds = true;
     for file in &options.files {
         let file = file.canonicalize().with_context(|| format!("{} is not there", file.display()))?;
-        succeeds &= compare(&burnmark, &root.join("target/release/examples/stacks"), &file, &options)?;
+        succeeds &= compare(&burnmark, &stacks, &file, &options)?;
     }
     Ok(succeeds)
 }
@@ -84,7 +99,8 @@ fn compare(burnmark: &Path, stacks: &Path, file: &Path, options: &Options) -> Re
     let mut times = vec![Vec::new(); jobs.len()];
     for round in 0..=options.rounds {
         for ((name, job), times) in jobs.iter().zip(&mut times) {
-            if name.starts_with("perf") && round > options.perf_rounds {
+            let is_left_out = options.alone && !name.starts_with("burnmark");
+            if is_left_out || (name.starts_with("perf") && round > options.perf_rounds) {
                 continue;
             }
             if round == 0 {
@@ -101,6 +117,9 @@ fn compare(burnmark: &Path, stacks: &Path, file: &Path, options: &Options) -> Re
     let median = |times: &[f64]| times.get(times.len() / 2).copied().unwrap_or(f64::NAN);
     let mut base = f64::NAN;
     for ((name, _), times) in jobs.iter().zip(&mut times) {
+        if times.is_empty() {
+            continue;
+        }
         let first = times.remove(0);
         times.sort_by(f64::total_cmp);
         let (best, median) = (times.first().copied().unwrap_or(f64::NAN), median(times));
@@ -143,7 +162,7 @@ fn make(root: &Path, folder: &Path, burnmark: &Path) -> Result<Vec<PathBuf>> {
     ];
     let search = searches.map(|search| format!("{} {search} {sources}; ", quoted(&rg))).concat().repeat(8);
     let copied = folder.join("rg-dwarf.data");
-    record(&folder, &copied, "-F 2500 --call-graph dwarf,16384", &search)?;
+    record(&folder, &copied, "-F 2500 --call-graph dwarf", &search)?;
     // A program that perf has seen stays where it was.
     let reader = folder.join("burnmark");
     if !reader.exists() {

@@ -17,6 +17,8 @@ const WIDTH: usize = 120;
 
 /// Reads a profile and prints its table.
 pub(crate) fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
+    // Reading the rules takes tens of milliseconds: it is done meanwhile.
+    std::thread::spawn(Rules::shipped);
     let opened = open::open(&args.input.profile, &args.input.read)?;
     let profile = open::filtered(opened.profile, &args.filter, &args.input.read.pid, None)?;
     print(&profile, &args.table, &args.filter)?;

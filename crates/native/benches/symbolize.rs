@@ -53,7 +53,7 @@ fn symbolize(criterion: &mut Criterion) {
         let modules = Modules::new(FileFinder::ThisMachine);
         let options = SymbolOptions { threads, ..SymbolOptions::default() };
         group.bench_function(format!("own program, {threads} threads"), |bencher| {
-            bencher.iter(|| black_box(finish(&recording, &modules, &options, &Progress::default())));
+            bencher.iter(|| black_box(finish(recording.clone(), &modules, &options, &Progress::default())));
         });
     }
     group.finish();

@@ -19,8 +19,8 @@ use burnmark_model::{
 use rayon::prelude::*;
 
 use crate::modules::Modules;
-use crate::recording::{CodeKind, ModuleRow, Recording, SampleRow};
-use crate::symbols::{Located, NoKernelSymbols, Request, SymbolState, Symbolized, Wanted, symbolize};
+use crate::recording::{CodeKind, ModuleRow, Recording, SampleRows};
+use crate::symbols::{Located, Names, NoKernelSymbols, Request, STACK, SymbolState, Symbolized, Wanted, symbolize};
 pub use again::resymbolize;
 use names::starts_thread;
 use paths::Paths;
@@ -92,10 +92,23 @@ pub struct ModuleReport {
 /// thread's start, by the module of its outermost frame) and `no_symbols.MODULE` (samples with such a frame, and why).
 ///
 /// What can't be found is a warning, and listed per module; it never fails. `progress` counts addresses.
-pub fn finish(recording: &Recording, modules: &Modules, options: &SymbolOptions, progress: &Progress) -> Finished {
-    with_threads(options, || {
-        let symbols = look_up(recording, modules, options, progress);
-        Builder::new(recording, symbols, options).build()
+pub fn finish(recording: Recording, modules: &Modules, options: &SymbolOptions, progress: &Progress) -> Finished {
+    finish_with(recording, modules, options, progress, Names::default())
+}
+
+/// The same, with what was looked up already.
+pub(crate) fn finish_with(
+    mut recording: Recording,
+    modules: &Modules,
+    options: &SymbolOptions,
+    progress: &Progress,
+    names: Names<'_>,
+) -> Finished {
+    with_threads(options, move || {
+        let mut samples = std::mem::take(&mut recording.samples);
+        samples.shrink();
+        let symbols = look_up(&recording, modules, options, progress, names);
+        Builder::new(&recording, samples, symbols, options).build()
     })
 }
 
@@ -106,9 +119,6 @@ fn with_threads<T: Send>(options: &SymbolOptions, work: impl FnOnce() -> T + Sen
         Err(_) => work(),
     }
 }
-
-/// Stack of each symbolizing thread in bytes: demanglers and readers of debug information recurse, within bounds.
-const STACK: usize = 16 << 20;
 
 /// What is known of each frame of a recording.
 struct Looked<'a> {
@@ -131,7 +141,13 @@ struct ModuleSymbols {
     state: SymbolState,
 }
 
-fn look_up<'a>(recording: &'a Recording, files: &Modules, options: &SymbolOptions, progress: &Progress) -> Looked<'a> {
+fn look_up<'a>(
+    recording: &'a Recording,
+    files: &Modules,
+    options: &SymbolOptions,
+    progress: &Progress,
+    mut names: Names<'_>,
+) -> Looked<'a> {
     let mut requests: Vec<(Vec<Request>, Vec<usize>)> = vec![Default::default(); recording.modules.len()];
     for (index, frame) in recording.frames.iter().enumerate() {
         if let Some((requests, frames)) = requests.get_mut(frame.module as usize) {
@@ -142,15 +158,18 @@ fn look_up<'a>(recording: &'a Recording, files: &Modules, options: &SymbolOption
     progress.total.store(recording.frames.len(), Ordering::Relaxed);
     let mut order: Vec<usize> = (0..requests.len()).filter(|index| !requests[*index].0.is_empty()).collect();
     order.retain(|index| recording.modules[*index].kind != CodeKind::Kernel);
+    let (ahead, mut order): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|index| names.have(*index));
     // Large ones first, so that the threads end together.
     order.sort_by_key(|index| std::cmp::Reverse(requests[*index].0.len()));
     let wanted = Wanted { modules: files, inlines: options.inlines, are_virtual: false, progress };
-    let in_modules = order
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|index| (index, symbolize(index as u32, &recording.modules[index], &requests[index].0, wanted)));
-    let (found, kernel): (Vec<(usize, Symbolized)>, _) =
+    let symbolized = |index: usize| symbolize(index as u32, &recording.modules[index], &requests[index].0, wanted);
+    let in_modules = order.into_par_iter().with_max_len(1).map(|index| (index, symbolized(index)));
+    let (mut found, kernel): (Vec<(usize, Symbolized)>, _) =
         rayon::join(|| in_modules.collect(), || kernel::read(recording, files.finder()));
+    for index in ahead {
+        let names = names.get(index, requests[index].0.len());
+        found.push((index, names.unwrap_or_else(|| symbolized(index))));
+    }
     let unknown = |frame: &crate::recording::FrameRow| Located { address: frame.address, ..Located::default() };
     let mut looked = Looked {
         located: recording.frames.iter().map(unknown).collect(),
@@ -176,7 +195,10 @@ fn look_up<'a>(recording: &'a Recording, files: &Modules, options: &SymbolOption
 
 /// Makes the profile, in the order of samples: it is the same whatever the threads did.
 struct Builder<'a> {
+    /// But for its samples.
     recording: &'a Recording,
+    /// Their columns become the profile's: there may be more of them than would find room twice.
+    samples: SampleRows,
     looked: Looked<'a>,
     profile: Profile,
     values: values::Values,
@@ -192,13 +214,13 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(recording: &'a Recording, looked: Looked<'a>, options: &'a SymbolOptions) -> Self {
+    fn new(recording: &'a Recording, samples: SampleRows, looked: Looked<'a>, options: &'a SymbolOptions) -> Self {
         let mut roots: Vec<u32> = Vec::with_capacity(recording.stacks.len());
         for stack in &recording.stacks {
             let root = roots.get(stack.parent as usize).copied().unwrap_or(stack.frame);
             roots.push(root);
         }
-        let values = values::Values::of(recording);
+        let values = values::Values::of(recording, samples.len());
         let mut profile = Profile::new(values.types.clone());
         profile.default_value = values.default;
         profile.meta = recording.meta.clone();
@@ -213,53 +235,73 @@ impl<'a> Builder<'a> {
             roots,
             warnings: Vec::new(),
             recording,
+            samples,
             looked,
         }
     }
 
     fn build(mut self) -> Finished {
         self.stacks();
+        let of_stack = self.samples_of_stacks();
+        self.tell_completeness(&of_stack);
+        let modules = self.tell_missing_symbols(&of_stack);
+        let hints = hints::hints(self.recording, &self.samples, &self.looked, &modules);
+        self.profile.meta.notes.extend(hints);
         self.samples();
-        self.tell_completeness();
-        let modules = self.tell_missing_symbols();
-        self.profile.meta.notes.extend(hints::hints(self.recording, &self.looked, &modules));
         let Self { recording, mut profile, warnings, .. } = self;
         // The source counts what the kernel tells at the end, too; records tell of a part of the same losses.
         profile.meta.lost = Some(profile.meta.lost.unwrap_or(0).max(recording.lost_total()));
         Finished { parsed: Parsed { profile, warnings }, modules }
     }
 
-    /// All samples: column by column, as long as their values can be added up.
-    fn samples(&mut self) {
-        let recording = self.recording;
-        for row in &recording.samples {
-            self.thread(row.thread);
+    /// How many samples have each stack; the last are those with an empty one.
+    fn samples_of_stacks(&self) -> Vec<u64> {
+        let none = self.recording.stacks.len();
+        let mut counts = vec![0; none + 1];
+        for stack in &self.samples.stacks {
+            counts[(*stack as usize).min(none)] += 1;
         }
-        let of_stack = |row: &SampleRow| self.stacks.get(row.stack as usize).copied().flatten();
-        let of_thread = |row: &SampleRow| self.threads[row.thread as usize];
-        let column = |column| self.values.column(column, recording);
+        counts
+    }
+
+    /// All samples: column by column, each in its place, as long as their values can be added up.
+    fn samples(&mut self) {
+        let samples = std::mem::take(&mut self.samples);
+        let mut last = None;
+        for thread in &samples.threads {
+            if last.replace(*thread) != Some(*thread) {
+                self.thread(*thread);
+            }
+        }
+        let add = |sum: i64, period: &u64| sum.checked_add(values::period(*period));
+        if samples.periods.iter().try_fold(0, add).is_none() {
+            return self.samples_that_fit(&samples);
+        }
+        let SampleRows { times, periods, stacks, threads } = samples;
+        let of_stack = |stack: u32| self.stacks.get(stack as usize).copied().flatten();
+        let of_thread = |thread: u32| self.threads[thread as usize];
         let ((stacks, threads), (times, values)) = rayon::join(
-            || (recording.samples.iter().map(of_stack).collect(), recording.samples.iter().map(of_thread).collect()),
-            || (recording.samples.iter().map(time).collect(), (0..self.values.types.len()).map(column).collect()),
+            || (stacks.into_iter().map(of_stack).collect(), threads.into_iter().map(of_thread).collect()),
+            || (times.into_iter().map(time).collect(), self.values.columns(periods, self.recording)),
         );
         match Samples::from_columns(stacks, threads, times, values) {
             Ok(samples) => self.profile.samples = samples,
-            Err(_) => self.samples_that_fit(),
+            Err(_) => unreachable!("all periods together can be added up"),
         }
     }
 
     /// All samples, those with a period that is too large to be added up with a period of 0.
-    fn samples_that_fit(&mut self) {
+    fn samples_that_fit(&mut self, samples: &SampleRows) {
         let mut too_large = 0_u64;
-        for (index, row) in self.recording.samples.iter().enumerate() {
+        for (index, row) in samples.iter().enumerate() {
             let sample = Sample {
                 stack: self.stacks.get(row.stack as usize).copied().flatten(),
                 thread: self.thread(row.thread),
-                time_ns: Some(time(row)),
+                time_ns: Some(time(row.time)),
                 labels: None,
             };
             let event = self.recording.event_of(index);
-            if self.profile.samples.push(sample, self.values.of_sample(event, values::period(row))).is_err() {
+            if self.profile.samples.push(sample, self.values.of_sample(event, values::period(row.period))).is_err() {
                 too_large += 1;
                 // It counts as a sample still: their number fits, for they are in memory.
                 let counted = self.profile.samples.push(sample, self.values.of_sample(event, 0));
@@ -268,7 +310,7 @@ impl<'a> Builder<'a> {
         }
         if too_large > 0 {
             let message = "periods add up to more than 2^63: these samples count with a period of 0".into();
-            self.warnings.push(Warning { message, position: None, count: too_large });
+            self.warnings.insert(0, Warning { message, position: None, count: too_large });
         }
     }
 
@@ -384,12 +426,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Counts stacks that reach their thread's start, and where the others end.
-    fn tell_completeness(&mut self) {
+    fn tell_completeness(&mut self, of_stack: &[u64]) {
         // Per outermost frame, the last one standing for empty stacks.
         let mut counts = vec![0_u64; self.recording.frames.len() + 1];
-        for sample in &self.recording.samples {
-            let root = self.roots.get(sample.stack as usize).map_or(self.recording.frames.len(), |root| *root as usize);
-            counts[root] += 1;
+        for (stack, count) in of_stack.iter().enumerate() {
+            let root = self.roots.get(stack).map_or(self.recording.frames.len(), |root| *root as usize);
+            counts[root] += count;
         }
         let mut complete = 0;
         let mut ends: BTreeMap<String, u64> = BTreeMap::new();
@@ -410,11 +452,11 @@ impl<'a> Builder<'a> {
     }
 
     /// Warns of modules with frames that have no symbol, with the samples such frames are in, and reports on all.
-    fn tell_missing_symbols(&mut self) -> Vec<ModuleReport> {
+    fn tell_missing_symbols(&mut self, of_stack: &[u64]) -> Vec<ModuleReport> {
         if let Some((_, why)) = self.looked.no_kernel {
             self.profile.meta.notes.push(format!("kernel frames have no names: {why}"));
         }
-        let counts = nameless::samples(self.recording, &self.looked);
+        let counts = nameless::samples(self.recording, of_stack, &self.looked);
         let met = (0..).zip(&self.looked.modules).filter(|(_, symbols)| symbols.is_some());
         let mut counts: Vec<(u32, u64)> =
             met.map(|(module, _)| (module, counts.get(&module).copied().unwrap_or(0))).collect();
@@ -437,7 +479,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             // The rest is in the metadata.
-            if count.saturating_mul(WARN_FROM) >= self.recording.samples.len() as u64 {
+            if count.saturating_mul(WARN_FROM) >= self.samples.len() as u64 {
                 let message = format!("no symbols for {path}: {reason}");
                 self.warnings.push(Warning { message, position: None, count });
             }
@@ -447,8 +489,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn time(row: &SampleRow) -> i64 {
-    i64::try_from(row.time).unwrap_or(i64::MAX)
+fn time(time: u64) -> i64 {
+    i64::try_from(time).unwrap_or(i64::MAX)
 }
 
 /// A module is warned of if at least one in so many samples met code without a name in it.

@@ -4,6 +4,7 @@
 //! stack at once: a [`Recording`] holds distinct (module, file offset) frames, distinct stacks and 24 bytes a sample.
 //! A [`Spool`] keeps it on disk meanwhile, in frames that survive a kill at any byte. At the end [`finish`] opens the
 //! modules through a [`FileFinder`], symbolizes each distinct address once and builds the `Profile`.
+//! [`perf_data_profile`] does all of it for a perf.data file, and looks names up while it is being read.
 //!
 //! It is not a source of records (it opens no perf event) and prints nothing.
 //!
@@ -29,7 +30,7 @@
 //! let recording = recorder.into_recording();
 //! assert_eq!(recording.frames[0].address, 0x3234);
 //! let modules = Modules::new(FileFinder::Only(Default::default()));
-//! let finished = burnmark_native::finish(&recording, &modules, &SymbolOptions::default(), &Progress::default());
+//! let finished = burnmark_native::finish(recording, &modules, &SymbolOptions::default(), &Progress::default());
 //! assert_eq!(finished.parsed.profile.samples.len(), 1);
 //! ```
 
@@ -49,11 +50,12 @@ pub use burnmark_perf::record::Mode;
 pub use error::Error;
 pub use finish::{Finished, ModuleReport, Progress, SymbolOptions, finish, resymbolize};
 pub use modules::{Modules, NoFile};
-pub use perfdata::{PerfDataOptions, read_perf_data};
+pub use perfdata::{PerfDataOptions, perf_data_profile, read_perf_data};
 pub use procfs::{ProcessMaps, parse_maps};
 pub use recorder::{Event, FileId, Mapped, Recorder, SampleEvent};
 pub use recording::{
-    CodeKind, EventRow, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, StackRow, ThreadRow,
+    CodeKind, EventRow, FrameRow, LostRow, ModuleRow, NONE, ProcessRow, Recording, SampleRow, SampleRows, StackRow,
+    ThreadRow,
 };
 pub use spaces::{Found, Spaces};
 pub use spool::{Spool, read_spool};

@@ -10,12 +10,17 @@ use burnmark_model::{Meta, Position, Warning};
 use burnmark_perf::file::{self, Head, Item, Reader};
 use burnmark_perf::record::{DecodeError, Record};
 
+use crate::finish::{Finished, Progress, SymbolOptions, finish_with};
 use crate::modules::Modules;
 use crate::recorder::{Batch, Beyond, ChainFrame, Event, Recorder, Room};
 use crate::recording::{EventRow, Recording};
+use crate::symbols::{Ahead, FileFinder, Wanted};
 use crate::unwind::{CallGraph, Machine, UnwindOptions};
-use block::{Block, Step};
+use block::{Block, Plain, Step};
 use deferred::Deferred;
+
+/// Bytes of records from which on names are looked up meanwhile. Tests have small files.
+const WORTH_THREADS: u64 = if cfg!(debug_assertions) { 1 } else { 16 << 20 };
 
 /// How to read.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +38,43 @@ pub struct PerfDataOptions {
 /// # Errors
 /// If the input can't be read.
 pub fn read_perf_data(reader: Reader<'_>, options: &PerfDataOptions) -> Result<(Recording, Vec<Warning>), file::Error> {
+    let (recording, warnings, _) = read(reader, options, None)?;
+    Ok((recording, warnings))
+}
+
+/// Reads all records of a file and makes a profile of it, as [`read_perf_data`] and [`finish`](crate::finish) do, with
+/// names looked up while it is being read. `is_read` is called when all records are in.
+///
+/// # Errors
+/// If the input can't be read.
+pub fn perf_data_profile(
+    reader: Reader<'_>,
+    options: &PerfDataOptions,
+    symbols: &SymbolOptions,
+    progress: &Progress,
+    is_read: impl FnOnce(),
+) -> Result<(Finished, Vec<Warning>), file::Error> {
+    let none = Modules::new(FileFinder::Only(Default::default()));
+    let modules = options.modules.as_deref().unwrap_or(&none);
+    let wanted = Wanted { modules, inlines: symbols.inlines, are_virtual: false, progress };
+    std::thread::scope(|scope| {
+        // Its threads end when it goes, whatever happens.
+        let ahead = options.modules.is_some().then(|| Ahead::new(scope, wanted));
+        let (recording, warnings, ahead) = read(reader, options, ahead)?;
+        is_read();
+        let names = ahead.map(|ahead| ahead.last(&recording)).unwrap_or_default();
+        Ok((finish_with(recording, modules, symbols, progress, names), warnings))
+    })
+}
+
+/// What was read, what was wrong with it, and who looks up names.
+type Outcome<'scope, 'env> = (Recording, Vec<Warning>, Option<Ahead<'scope, 'env>>);
+
+fn read<'scope, 'env>(
+    reader: Reader<'_>,
+    options: &PerfDataOptions,
+    ahead: Option<Ahead<'scope, 'env>>,
+) -> Result<Outcome<'scope, 'env>, file::Error> {
     let mut recorder = Recorder::new(Meta::default());
     if let Some(modules) = &options.modules {
         recorder.set_modules(modules.clone());
@@ -40,17 +82,19 @@ pub fn read_perf_data(reader: Reader<'_>, options: &PerfDataOptions) -> Result<(
     let mut reading = Reading {
         recorder,
         deferred: Deferred::default(),
+        plain: Plain::default(),
         failed: Failed::default(),
         counted: 0,
         call_graph: options.call_graph,
         machine: None,
         bytes: 0,
         room: Default::default(),
+        ahead,
     };
     reading.describe(reader.head());
     let ended = reader.read(&mut |head, run| reading.run(head, run))?;
     reading.describe(&ended.head);
-    let Reading { mut recorder, deferred, failed, counted, .. } = reading;
+    let Reading { mut recorder, deferred, failed, counted, ahead, .. } = reading;
     deferred.release_all(&mut recorder);
     // What the kernel counts at the end has been told by records in part.
     let told = recorder.recording().lost_total();
@@ -66,7 +110,7 @@ pub fn read_perf_data(reader: Reader<'_>, options: &PerfDataOptions) -> Result<(
     let warnings = warnings.chain(failed.warning()).chain(warnings_of(recorder.beyond())).collect();
     let mut recording = recorder.into_recording();
     drop_dummies(&mut recording, &ended.head);
-    Ok((recording, warnings))
+    Ok((recording, warnings, ahead))
 }
 
 /// What to say of samples that there was no room for.
@@ -110,9 +154,10 @@ fn drop_dummies(recording: &mut Recording, head: &Head) {
     });
 }
 
-struct Reading {
+struct Reading<'scope, 'env> {
     recorder: Recorder,
     deferred: Deferred,
+    plain: Plain,
     failed: Failed,
     /// Lost samples as the kernel counted them per event, which `LOST` records tell of, too.
     counted: u64,
@@ -122,13 +167,15 @@ struct Reading {
     bytes: u64,
     /// For the frames of two blocks.
     room: [Vec<ChainFrame>; 2],
+    ahead: Option<Ahead<'scope, 'env>>,
 }
 
-impl Reading {
+impl Reading<'_, '_> {
     /// Takes over what is known of events and files; in pipe mode it comes bit by bit.
     fn describe(&mut self, head: &Head) {
         let rows = head.events.iter().map(|event| EventRow { name: event.name.as_str().into(), period: event.period });
         *self.recorder.events_mut() = rows.collect();
+        self.plain.describe(head);
         let ids = head.features.build_ids.iter().map(|id| (&id.path[..], &id.build_id[..]));
         self.recorder.set_build_ids(ids);
         // Without a word of it, it is most likely one like this.
@@ -156,24 +203,36 @@ impl Reading {
     fn blocks(&mut self, head: &Head, run: &[Item<'_>]) {
         let [first, second] = std::mem::take(&mut self.room);
         let mut batch = Batch::default();
-        let mut block = Block::decode(head, run, 0, first);
+        let plain = std::mem::take(&mut self.plain);
+        let mut block = Block::decode(head, &plain, run, 0, first);
         let mut room = second;
         while block.items.end < run.len() {
             let next = block.items.end;
-            let (_, decoded) =
-                rayon::join(|| self.take_in(&mut block, run, &mut batch), || Block::decode(head, run, next, room));
+            let (_, decoded) = rayon::join(
+                || self.take_in(&plain, &mut block, run, &mut batch),
+                || Block::decode(head, &plain, run, next, room),
+            );
             room = std::mem::replace(&mut block, decoded).frames;
+            if let Some(ahead) = self.ahead.as_mut().filter(|_| self.bytes >= WORTH_THREADS) {
+                ahead.tell(self.recorder.recording());
+            }
         }
-        self.take_in(&mut block, run, &mut batch);
+        self.take_in(&plain, &mut block, run, &mut batch);
         self.recorder.apply_batch(&mut batch);
+        self.plain = plain;
         self.room = [block.frames, room];
     }
 
     /// Takes in a block's records in their order.
-    fn take_in<'r>(&mut self, block: &mut Block<'r>, run: &[Item<'r>], batch: &mut Batch<'r>) {
+    fn take_in<'r>(&mut self, plain: &Plain, block: &mut Block<'r>, run: &[Item<'r>], batch: &mut Batch<'r>) {
         let mut start = 0;
         for step in block.steps.drain(..) {
             match step {
+                Step::Plain(sample, hash, item) => {
+                    self.recorder.apply_batch(batch);
+                    let frames = || plain.frames(&run[item]);
+                    self.recorder.hashed_sample(&sample, hash, frames);
+                }
                 Step::Stack(sample, end) => {
                     // Its turn comes after theirs.
                     self.recorder.apply_batch(batch);

@@ -15,6 +15,8 @@ use crate::spaces::{Region, Spaces};
 pub(crate) use batch::Batch;
 pub(crate) use chain::{ChainFrame, push_chain};
 use chain::{known_mode, push};
+use known::KnownStacks;
+pub(crate) use known::{ChainHash, ChainHasher};
 pub(crate) use room::{Beyond, Room};
 use rows::{Index, StackIndex};
 use stacks::{FrameCache, LastStacks};
@@ -22,6 +24,7 @@ use unwinding::Unwinding;
 
 mod batch;
 mod chain;
+mod known;
 mod room;
 mod rows;
 mod stacks;
@@ -172,6 +175,7 @@ pub struct Recorder {
     stack_ids: StackIndex,
     cache: FrameCache,
     last: LastStacks,
+    known: KnownStacks,
     chain: Vec<ChainFrame>,
     /// Rows of the frames of the stack that is being taken in.
     frame_rows: Vec<u32>,
@@ -220,6 +224,7 @@ impl Recorder {
             stack_ids: StackIndex::default(),
             cache: FrameCache::default(),
             last: LastStacks::default(),
+            known: KnownStacks::default(),
             chain: Vec::new(),
             frame_rows: Vec::new(),
             unwinding: None,
@@ -265,6 +270,7 @@ impl Recorder {
     pub fn set_build_ids<'i>(&mut self, ids: impl Iterator<Item = (&'i [u8], &'i [u8])>) {
         self.build_ids = ids.map(|(path, id)| (path.into(), id.into())).collect();
         self.kernel_module = None;
+        self.known.clear();
         for module in self.recording.modules.iter_mut().filter(|module| module.build_id.is_empty()) {
             if let Some(id) = self.build_ids.get(&module.path) {
                 module.build_id = id.clone();

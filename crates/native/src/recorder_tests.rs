@@ -182,6 +182,6 @@ fn a_running_process_is_taken_in() {
 fn a_deep_stack_is_as_good_as_any() {
     let mut recorder = Recorder::new(Meta::default());
     recorder.sample(&SELF, (0..100_000).map(|address| (Mode::Unknown, address)));
-    let stack = recorder.recording().samples[0].stack;
+    let stack = recorder.recording().samples.get(0).stack;
     assert_eq!(recorder.recording().frames_leaf_first(stack).count(), 100_000);
 }

@@ -92,7 +92,7 @@ pub struct StackRow {
     pub frame: u32,
 }
 
-/// A sample: 24 bytes.
+/// A sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SampleRow {
     /// Nanoseconds of CLOCK_MONOTONIC.
@@ -103,6 +103,92 @@ pub struct SampleRow {
     pub stack: u32,
     /// Index of the thread.
     pub thread: u32,
+}
+
+/// All samples in the order they came, as columns: 24 bytes each, and what is made of them takes the columns over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SampleRows {
+    pub(crate) times: Vec<u64>,
+    pub(crate) periods: Vec<u64>,
+    pub(crate) stacks: Vec<u32>,
+    pub(crate) threads: Vec<u32>,
+}
+
+/// From so many samples on, columns grow by a quarter instead of twofold: there may be tens of millions.
+const MANY: usize = 1 << 20;
+
+impl SampleRows {
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Adds a sample.
+    pub fn push(&mut self, row: SampleRow) {
+        let Self { times, periods, stacks, threads } = self;
+        let len = times.len();
+        if len >= MANY && len == times.capacity() {
+            times.reserve_exact(len / 4);
+            periods.reserve_exact(len / 4);
+            stacks.reserve_exact(len / 4);
+            threads.reserve_exact(len / 4);
+        }
+        times.push(row.time);
+        periods.push(row.period);
+        stacks.push(row.stack);
+        threads.push(row.thread);
+    }
+
+    /// The sample at `index`.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn get(&self, index: usize) -> SampleRow {
+        let Self { times, periods, stacks, threads } = self;
+        SampleRow { time: times[index], period: periods[index], stack: stacks[index], thread: threads[index] }
+    }
+
+    /// The last one.
+    pub fn last(&self) -> Option<SampleRow> {
+        self.len().checked_sub(1).map(|last| self.get(last))
+    }
+
+    /// All of them in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = SampleRow> + ExactSizeIterator {
+        self.range(0..self.len())
+    }
+
+    /// Those of a range in order.
+    ///
+    /// # Panics
+    /// If they are not all there.
+    pub fn range(
+        &self,
+        range: std::ops::Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = SampleRow> + ExactSizeIterator {
+        range.map(|index| self.get(index))
+    }
+
+    /// Gives back the room to grow.
+    pub(crate) fn shrink(&mut self) {
+        self.times.shrink_to_fit();
+        self.periods.shrink_to_fit();
+        self.stacks.shrink_to_fit();
+        self.threads.shrink_to_fit();
+    }
+
+    /// Drops those from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.times.truncate(len);
+        self.periods.truncate(len);
+        self.stacks.truncate(len);
+        self.threads.truncate(len);
+    }
 }
 
 /// Samples that were lost.
@@ -132,7 +218,7 @@ pub struct Recording {
     /// All stacks, parents first.
     pub stacks: Vec<StackRow>,
     /// All samples in the order they came.
-    pub samples: Vec<SampleRow>,
+    pub samples: SampleRows,
     /// The events that were sampled; empty if it is one and the metadata names it.
     pub events: Vec<EventRow>,
     /// The index of each sample's event; samples past the end are of event 0, so that it is empty for one event.

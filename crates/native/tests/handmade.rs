@@ -58,7 +58,7 @@ fn aarch64_stacks_are_unwound() {
     let modules = Arc::new(Modules::new(FileFinder::Only(only)));
     let recording = read(&bytes, modules);
     let callers: Vec<u64> = recording
-        .frames_leaf_first(recording.samples[0].stack)
+        .frames_leaf_first(recording.samples.get(0).stack)
         .skip(1)
         .map(|frame| frame.address + 0x40_0000)
         .collect();

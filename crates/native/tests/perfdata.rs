@@ -77,7 +77,7 @@ fn ours(input: impl Fn() -> Input<'static>, told: &[Told]) -> Vec<Told> {
     let recording = recording(input());
     assert_eq!(recording.samples.len(), addresses.len());
     let row = |(index, mut addresses): (usize, Vec<u64>)| {
-        let sample = recording.samples[index];
+        let sample = recording.samples.get(index);
         let frames: Vec<_> = recording.frames_leaf_first(sample.stack).collect();
         assert_eq!(frames.len(), addresses.len());
         for (at, frame) in frames.iter().enumerate() {
@@ -170,7 +170,7 @@ fn another_reader_finds_the_same() {
         }
         let ours = recording(Input::Bytes(&bytes));
         let thread = |thread: u32| Some(ours.threads[thread as usize].tid);
-        let row = |row: &burnmark_native::SampleRow| (row.time, row.period, thread(row.thread));
+        let row = |row: burnmark_native::SampleRow| (row.time, row.period, thread(row.thread));
         assert_eq!(ours.samples.iter().map(row).collect::<Vec<_>>(), theirs, "{name}");
     }
 }

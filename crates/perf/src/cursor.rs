@@ -152,6 +152,11 @@ impl<'a> Words<'a> {
         self.len() == 0
     }
 
+    /// Their bytes, in the file's order.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The word at `index`.
     pub fn get(&self, index: usize) -> Option<u64> {
         let at = index.checked_mul(8)?;

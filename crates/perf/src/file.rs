@@ -29,6 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ahead;
 mod attr;
 mod damage;
 mod feature;
@@ -40,6 +41,7 @@ mod queue;
 mod reader;
 mod scan;
 mod store;
+mod stream;
 
 pub use attr::Event;
 pub use damage::Warning;

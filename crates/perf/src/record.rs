@@ -19,12 +19,14 @@
 //! ```
 
 mod callchain;
+mod plain;
 mod sample;
 mod sideband;
 
 pub use crate::cursor::{DecodeError, Words};
 pub use crate::layout::SampleLayout;
 pub use callchain::{Callchain, Mode};
+pub use plain::{PlainLayout, PlainSample};
 pub(crate) use sample::read_values;
 pub use sample::{Branch, BranchStack, ReadValue, ReadValues, RegisterAbi, Registers, Sample};
 pub use sideband::{

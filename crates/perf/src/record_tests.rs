@@ -282,8 +282,51 @@ fn attributes_of_old_kernels_are_short() {
     assert!(SampleLayout::from_attr_bytes(&attr[..47]).is_err());
 }
 
+/// `PERF_CONTEXT_USER_DEFERRED`, `PERF_CONTEXT_USER`, `PERF_CONTEXT_KERNEL`
+const MARKERS: [u64; 3] = [-640_i64 as u64, -512_i64 as u64, -128_i64 as u64];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    /// What is read of a plain sample is what decoding it gives, whatever it is made of.
+    #[test]
+    fn plain_samples_are_what_decoding_gives(
+        fields in any::<u64>(),
+        others in prop_oneof![9 => Just(0_u64), 1 => any::<u64>()],
+        misc in 0_u16..8,
+        words in proptest::collection::vec(prop_oneof![0_u64..12, any::<u64>(), (0_usize..3).prop_map(|marker| MARKERS[marker])], 0..24),
+        cut in prop_oneof![3 => Just(0_usize), 1 => 0_usize..16],
+    ) {
+        let words_only = SAMPLE_IDENTIFIER | SAMPLE_ADDR | SAMPLE_ID | SAMPLE_STREAM_ID | SAMPLE_CPU | SAMPLE_PERIOD;
+        let needed = SAMPLE_IP | SAMPLE_TID | SAMPLE_TIME | SAMPLE_CALLCHAIN;
+        let layout = SampleLayout { sample_type: needed | (fields & words_only) | others, ..PLAIN };
+        let before = (layout.sample_type & (words_only | needed)).count_ones() as usize - 1;
+        let mut body: Vec<u64> = (0..before as u64).map(|word| 0x1_0000_0005 + word).collect();
+        body.push(words.len() as u64);
+        body.extend(&words);
+        let mut bytes = Build::new(9, misc).u64s(&body).done();
+        bytes.truncate(bytes.len() - cut);
+        let size = (bytes.len() as u16).to_ne_bytes();
+        bytes[6..8].copy_from_slice(&size);
+        let plain = PlainLayout::of(&layout);
+        prop_assert_eq!(plain.is_some(), layout.sample_type & !(words_only | needed) == 0);
+        let Some(plain) = plain else { return Ok(()) };
+        match Record::decode(&bytes, &layout) {
+            Ok(Record::Sample(sample)) if sample.callchain.is_some_and(|chain| chain.deferred_cookie().is_none()) => {
+                let Some(read) = plain.read(&bytes) else {
+                    // A marker at the very end has no cookie, and is left to the decoder.
+                    prop_assert_eq!(words.last(), Some(&MARKERS[0]));
+                    return Ok(());
+                };
+                prop_assert_eq!(Some(read.ip), sample.ip);
+                prop_assert_eq!((Some(read.pid), Some(read.tid)), (sample.pid, sample.tid));
+                prop_assert_eq!((Some(read.time), read.period), (sample.time, sample.period));
+                prop_assert_eq!((read.misc, Some(read.callchain)), (sample.misc, sample.callchain));
+                prop_assert_eq!(read.frames().collect::<Vec<_>>(), sample.frames().collect::<Vec<_>>());
+            }
+            _ => prop_assert_eq!(plain.read(&bytes), None),
+        }
+    }
 
     /// Any bytes under any layout: an error or a record that can be walked, never a panic.
     #[test]

@@ -1,11 +1,11 @@
 //! What would give more names: interpreters and JIT compilers that can tell of their code, debug symbols.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
 use super::{Looked, ModuleReport};
-use crate::recording::{CodeKind, NONE, Recording};
+use crate::recording::{CodeKind, NONE, Recording, SampleRows};
 use crate::symbols::SymbolState;
 
 /// Less of the samples than one in so many is not worth a word.
@@ -81,7 +81,6 @@ impl Runtime {
 /// What is known of a process's samples.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    samples: u64,
     /// With code made at run time that has no name.
     nameless: u64,
     /// With such code that has one.
@@ -94,10 +93,15 @@ const NAMELESS: u8 = 1 << 6;
 const NAMED: u8 = 1 << 7;
 
 /// Notes, most important first.
-pub(super) fn hints(recording: &Recording, looked: &Looked<'_>, reports: &[ModuleReport]) -> Vec<String> {
-    let all = recording.samples.len() as u64;
+pub(super) fn hints(
+    recording: &Recording,
+    samples: &SampleRows,
+    looked: &Looked<'_>,
+    reports: &[ModuleReport],
+) -> Vec<String> {
+    let all = samples.len() as u64;
     let of_module: Vec<u8> = recording.modules.iter().map(|module| mask(Runtime::of(&module.path))).collect();
-    let (processes, runtimes) = processes(recording, looked, &of_module);
+    let (processes, runtimes) = processes(recording, samples, looked, &of_module);
     let mut interpreted = BTreeMap::new();
     let mut nameless = BTreeMap::new();
     let mut unknown = 0;
@@ -152,6 +156,7 @@ fn mask(runtime: Option<Runtime>) -> u8 {
 /// Per process what its samples met, and the runtimes that any of them met.
 fn processes(
     recording: &Recording,
+    samples: &SampleRows,
     looked: &Looked<'_>,
     of_module: &[u8],
 ) -> (BTreeMap<i32, Seen>, HashSet<(i32, Runtime), RandomState>) {
@@ -169,18 +174,24 @@ fn processes(
         };
         met.push(above | own);
     }
+    // Mostly there is nothing to tell, and there are millions of samples: those that met something are counted first.
+    let mut counts: HashMap<(u32, u8), u64, RandomState> = HashMap::default();
+    for (thread, stack) in samples.threads.iter().zip(&samples.stacks) {
+        let met = met.get(*stack as usize).copied().unwrap_or(0);
+        if met != 0 {
+            *counts.entry((*thread, met)).or_default() += 1;
+        }
+    }
     let mut processes: BTreeMap<i32, Seen> = BTreeMap::new();
     let mut runtimes = HashSet::default();
-    for sample in &recording.samples {
-        let pid = recording.processes[recording.threads[sample.thread as usize].process as usize].pid;
-        let met = met.get(sample.stack as usize).copied().unwrap_or(0);
+    for ((thread, met), samples) in counts {
+        let pid = recording.processes[recording.threads[thread as usize].process as usize].pid;
         let seen = processes.entry(pid).or_default();
-        seen.samples += 1;
-        seen.nameless += u64::from(met & NAMELESS != 0);
-        seen.named += u64::from(met & NAMED != 0);
+        seen.nameless += if met & NAMELESS != 0 { samples } else { 0 };
+        seen.named += if met & NAMED != 0 { samples } else { 0 };
         for (runtime, count) in Runtime::ALL.iter().zip(&mut seen.interpreted) {
             if met & mask(Some(*runtime)) != 0 {
-                *count += 1;
+                *count += samples;
                 runtimes.insert((pid, *runtime));
             }
         }

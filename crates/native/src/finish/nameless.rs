@@ -20,7 +20,7 @@ struct Set {
 }
 
 /// Per module, the samples whose stack has a frame in it that has no name.
-pub(super) fn samples(recording: &Recording, looked: &Looked<'_>) -> BTreeMap<u32, u64> {
+pub(super) fn samples(recording: &Recording, samples_of_stacks: &[u64], looked: &Looked<'_>) -> BTreeMap<u32, u64> {
     let empty = Set { without: 0, module: NONE, len: 0, samples: 0 };
     let mut sets = vec![empty];
     let mut with: HashMap<(u32, u32), u32, RandomState> = HashMap::default();
@@ -38,10 +38,8 @@ pub(super) fn samples(recording: &Recording, looked: &Looked<'_>) -> BTreeMap<u3
         }
         of_stack.push(set);
     }
-    for sample in &recording.samples {
-        if let Some(set) = of_stack.get(sample.stack as usize) {
-            sets[*set as usize].samples += 1;
-        }
+    for (set, samples) in of_stack.iter().zip(samples_of_stacks) {
+        sets[*set as usize].samples += samples;
     }
     let mut counts = BTreeMap::new();
     for (index, set) in (0..).zip(&sets).filter(|(_, set)| set.samples > 0) {

@@ -23,7 +23,7 @@ fn sample(recorder: &mut Recorder, time: u64, chain: &[(Mode, u64)]) {
 }
 
 fn finished(recording: &Recording, finder: &FileFinder) -> Parsed {
-    finish(recording, &Modules::new(finder.clone()), &SymbolOptions::default(), &Progress::default()).parsed
+    finish(recording.clone(), &Modules::new(finder.clone()), &SymbolOptions::default(), &Progress::default()).parsed
 }
 
 fn only(files: &[(&str, &std::path::Path)]) -> FileFinder {
@@ -96,8 +96,9 @@ fn our_own_functions_are_found_with_inlined_ones() {
     assert!(inner.is_some());
 
     let options = SymbolOptions { inlines: false, ..SymbolOptions::default() };
-    let flat =
-        finish(&recording, &Modules::new(FileFinder::ThisMachine), &options, &Progress::default()).parsed.profile;
+    let flat = finish(recording.clone(), &Modules::new(FileFinder::ThisMachine), &options, &Progress::default())
+        .parsed
+        .profile;
     assert!(flat.frames.iter().all(|(_, frame)| frame.inline_depth == 0));
 }
 
@@ -107,7 +108,7 @@ fn any_number_of_threads_gives_the_same_profile() {
     let profile = |threads| {
         let progress = Progress::default();
         let options = SymbolOptions { threads, ..SymbolOptions::default() };
-        let parsed = finish(&recording, &Modules::new(FileFinder::ThisMachine), &options, &progress).parsed;
+        let parsed = finish(recording.clone(), &Modules::new(FileFinder::ThisMachine), &options, &progress).parsed;
         let (done, total) = progress.get();
         assert_eq!((done, total), (recording.frames.len(), recording.frames.len()));
         parsed

@@ -2,7 +2,7 @@
 
 use burnmark_model::ValueType;
 
-use crate::recording::{Recording, SampleRow};
+use crate::recording::Recording;
 
 /// The name under which events are taken together that are too many.
 const OTHER_EVENTS: &str = "other events";
@@ -20,28 +20,36 @@ pub(super) struct Values {
 
 impl Values {
     /// One event: `samples/count`, and time or the event's own unit. Several: `EVENT/count` and the same, for each.
-    pub(super) fn of(recording: &Recording) -> Self {
+    pub(super) fn of(recording: &Recording, samples: usize) -> Self {
         let events = &recording.events;
         if let [] | [_] = &events[..] {
             let name = events.first().map(|event| &*event.name).or(recording.meta.event.as_deref());
             let types: Vec<_> = [ValueType::samples()].into_iter().chain(name.map(only)).collect();
             return Self { default: types.len() - 1, own_columns: 1, values: vec![0; types.len()], types };
         }
-        let own_columns = events.len().min(max_events(recording.samples.len()));
+        let own_columns = events.len().min(max_events(samples));
         let others = (own_columns < events.len()).then_some(OTHER_EVENTS);
         let names = events[..own_columns].iter().map(|event| &*event.name).chain(others);
         let types: Vec<_> = names.flat_map(|name| [ValueType::new(name, "count"), one_of_several(name)]).collect();
         Self { default: 1, own_columns, values: vec![0; types.len()], types }
     }
 
-    /// The values of all samples, of one type.
-    pub(super) fn column(&self, column: usize, recording: &Recording) -> Vec<i64> {
-        let value = |(index, row): (usize, &SampleRow)| {
-            let is_its = self.pair(recording.event_of(index)) == column / 2;
-            let value = if column.is_multiple_of(2) { 1 } else { period(row) };
-            if is_its { value } else { 0 }
+    /// The values of all samples, by type; of one event their periods stay where they are.
+    pub(super) fn columns(&self, periods: Vec<u64>, recording: &Recording) -> Vec<Vec<i64>> {
+        if self.own_columns == 1 {
+            let counts = vec![1; periods.len()];
+            let values = periods.into_iter().map(period).collect();
+            return [counts, values].into_iter().take(self.types.len()).collect();
+        }
+        let column = |column: usize| {
+            let value = |(index, own): (usize, &u64)| {
+                let is_its = self.pair(recording.event_of(index)) == column / 2;
+                let value = if column.is_multiple_of(2) { 1 } else { period(*own) };
+                if is_its { value } else { 0 }
+            };
+            periods.iter().enumerate().map(value).collect()
         };
-        recording.samples.iter().enumerate().map(value).collect()
+        (0..self.types.len()).map(column).collect()
     }
 
     /// Which two of the types an event has. One that doesn't exist (a damaged spool's) counts as the last.
@@ -64,8 +72,8 @@ impl Values {
 }
 
 /// What a sample stands for.
-pub(super) fn period(row: &SampleRow) -> i64 {
-    i64::try_from(row.period).unwrap_or(i64::MAX)
+pub(super) fn period(period: u64) -> i64 {
+    i64::try_from(period).unwrap_or(i64::MAX)
 }
 
 /// Clocks measure time, everything else counts.

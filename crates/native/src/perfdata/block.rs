@@ -4,12 +4,12 @@
 use std::ops::Range;
 
 use burnmark_perf::file::{Head, Item};
-use burnmark_perf::record::{DecodeError, Record, Sample};
+use burnmark_perf::record::{DecodeError, Mode, PlainLayout, Record, Sample};
 
-use crate::recorder::{ChainFrame, SampleEvent, push_chain};
+use crate::recorder::{ChainFrame, ChainHash, ChainHasher, SampleEvent, push_chain};
 
-/// Items of a block at most, as many as are unwound together, twice.
-const ITEMS: usize = 2048;
+/// Items of a block at most, as many as are unwound together, several times.
+const ITEMS: usize = 4096;
 
 /// Frames of a block at most, and those of one more stack: 2 MB.
 const FRAMES: usize = 1 << 17;
@@ -17,6 +17,8 @@ const FRAMES: usize = 1 << 17;
 /// What is to be done with an item.
 #[derive(Debug)]
 pub(super) enum Step<'r> {
+    /// A sample whose stack is all in its record, which is plain: a hash of it, and the index in the run.
+    Plain(SampleEvent, ChainHash, usize),
     /// A sample whose stack is all in its record: the next frames of the block, up to this one.
     Stack(SampleEvent, usize),
     /// A sample whose stack is to be unwound.
@@ -37,9 +39,43 @@ pub(super) struct Block<'r> {
     pub(super) items: Range<usize>,
 }
 
+/// How a file's samples are laid out, where they are plain.
+#[derive(Debug, Default)]
+pub(super) struct Plain {
+    /// By event.
+    layouts: Vec<Option<PlainLayout>>,
+    hasher: ChainHasher,
+}
+
+impl Plain {
+    /// Takes over the events that are known.
+    pub(super) fn describe(&mut self, head: &Head) {
+        self.layouts = head.events.iter().map(|event| PlainLayout::of(&event.layout)).collect();
+    }
+
+    /// The frames of an item that a [`Step::Plain`] was made of, leaf first.
+    pub(super) fn frames<'r>(&self, item: &Item<'r>) -> impl Iterator<Item = (Mode, u64)> + use<'r> {
+        let layout = self.layouts.get(usize::from(item.event)).copied().flatten();
+        layout.and_then(|layout| layout.read(item.bytes)).into_iter().flat_map(|plain| plain.frames())
+    }
+
+    fn step(&self, head: &Head, item: &Item<'_>, index: usize) -> Option<Step<'static>> {
+        let plain = self.layouts.get(usize::from(item.event))?.as_ref()?.read(item.bytes)?;
+        let period = plain.period.unwrap_or(head.events[usize::from(item.event)].period);
+        let sample = SampleEvent { pid: plain.pid, tid: plain.tid, time: plain.time, period, event: item.event };
+        Some(Step::Plain(sample, self.hasher.hash(&plain), index))
+    }
+}
+
 impl<'r> Block<'r> {
     /// Decodes items of a run from one on; `frames` is room that is used again.
-    pub(super) fn decode(head: &Head, run: &[Item<'r>], first: usize, mut frames: Vec<ChainFrame>) -> Self {
+    pub(super) fn decode(
+        head: &Head,
+        plain: &Plain,
+        run: &[Item<'r>],
+        first: usize,
+        mut frames: Vec<ChainFrame>,
+    ) -> Self {
         frames.clear();
         let most = run.len().min(first + ITEMS);
         let mut steps = Vec::with_capacity(most - first);
@@ -49,6 +85,10 @@ impl<'r> Block<'r> {
                 break;
             }
             end = index + 1;
+            if let Some(step) = plain.step(head, item, index) {
+                steps.push(step);
+                continue;
+            }
             let Some(event) = head.events.get(usize::from(item.event)) else { continue };
             steps.push(match Record::decode(item.bytes, &event.layout) {
                 Ok(Record::Sample(sample)) if !is_deferred(&sample) => match (sample.stack_user, sample.time) {

@@ -8,7 +8,7 @@ use crate::recorder::Recorder;
 pub(super) fn fill(recorder: &mut Recorder, head: &Head, keep_args: bool) {
     let features = &head.features;
     let samples = &recorder.recording().samples;
-    let times = || samples.iter().map(|sample| sample.time).filter(|time| *time > 0);
+    let times = || samples.times.iter().copied().filter(|time| *time > 0);
     let met = times().min().zip(times().max());
     let span = features.sample_time.filter(|(first, last)| *first > 0 && first <= last).or(met);
     let names: Vec<&str> = head.events.iter().filter(|event| !event.is_dummy).map(|event| &*event.name).collect();

@@ -5,6 +5,9 @@
 //! bounded by the bytes that were read. Real files stay below half of these bounds, those of large machines too: what
 //! was there before comes first.
 
+/// See [`Room::known`].
+const MOST_KNOWN: usize = 1 << 18;
+
 /// Most rows of each table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Room {
@@ -16,6 +19,8 @@ pub(crate) struct Room {
     pub(super) threads: usize,
     /// Mappings of all processes.
     pub(super) mappings: usize,
+    /// Whole stacks that are found by a hash, of 32 bytes each: 8 MB at most. A power of two.
+    pub(super) known: usize,
 }
 
 impl Room {
@@ -27,6 +32,7 @@ impl Room {
         modules: usize::MAX,
         threads: usize::MAX,
         mappings: usize::MAX,
+        known: MOST_KNOWN,
     };
 
     /// For so many bytes of records: with what else is made of them, less than 64 MB and four times the bytes.
@@ -39,6 +45,7 @@ impl Room {
             modules: (1 << 14) + bytes / 512,
             threads: (1 << 15) + bytes / 256,
             mappings: (1 << 17) + bytes / 64,
+            known: (bytes / 512).clamp(1, MOST_KNOWN).next_power_of_two(),
         }
     }
 }

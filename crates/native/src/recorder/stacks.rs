@@ -4,8 +4,9 @@
 
 use burnmark_perf::record::Mode;
 
+use super::known::ChainKey;
 use super::rows::Path;
-use super::{ChainFrame, Mapped, Recorder, SampleEvent, push_chain};
+use super::{ChainFrame, ChainHash, Mapped, Recorder, SampleEvent, push_chain};
 use crate::modules::Task;
 use crate::recording::{CodeKind, FrameRow, NONE, SampleRow};
 
@@ -112,6 +113,37 @@ impl Recorder {
 
     /// Takes in a sample with its whole stack, leaf first.
     pub(crate) fn intern_sample(&mut self, sample: &SampleEvent, chain: &[ChainFrame]) {
+        let mut last = self.last_of(sample);
+        let stack = self.stack(sample, chain, &mut last);
+        let stack = stack.or_else(|| self.leaf_alone(sample, chain, last.generation));
+        self.push_sample(sample, stack, last);
+    }
+
+    /// Takes in a sample with a hash of its stack; `frames` are asked for if it is not known, leaf first.
+    pub(crate) fn hashed_sample<I>(&mut self, sample: &SampleEvent, hash: ChainHash, frames: impl FnOnce() -> I)
+    where
+        I: Iterator<Item = (Mode, u64)>,
+    {
+        let mut last = self.last_of(sample);
+        let key = ChainKey { hash, generation: last.generation, pid: sample.pid };
+        let mut stack = self.known.get(&key);
+        if stack.is_none() {
+            let mut chain = std::mem::take(&mut self.chain);
+            chain.clear();
+            push_chain(&mut chain, frames());
+            stack = self.stack(sample, &chain, &mut last);
+            match stack {
+                Some(stack) if stack != NONE => self.known.put(&key, stack, self.room.known),
+                Some(_) => {}
+                None => stack = self.leaf_alone(sample, &chain, last.generation),
+            }
+            self.chain = chain;
+        }
+        self.push_sample(sample, stack, last);
+    }
+
+    /// What is known of a sample's thread, brought up to date.
+    fn last_of(&mut self, sample: &SampleEvent) -> Last {
         let mut last = self.last.take(Task { pid: sample.pid, tid: sample.tid });
         let known = last.row.filter(|(_, names)| *names == self.names);
         last.row = known.or_else(|| Some((self.thread_row(sample.pid, sample.tid)?, self.names)));
@@ -123,8 +155,10 @@ impl Recorder {
             }
             (last.generation, last.changes) = (generation, changes);
         }
-        let stack = self.stack(sample, chain, &mut last);
-        let stack = stack.or_else(|| self.leaf_alone(sample, chain, last.generation));
+        last
+    }
+
+    fn push_sample(&mut self, sample: &SampleEvent, stack: Option<u32>, last: Last) {
         let has_room = self.recording.samples.len() < self.room.samples;
         match stack.zip(last.row).filter(|_| has_room) {
             Some((stack, (thread, _))) => {

@@ -72,13 +72,14 @@ pub(super) fn encode(recording: &Recording, from: &Lengths, to: &Lengths, meta: 
         put(out, row.frame.into());
     });
     let mut last = SampleRow { time: 0, period: 0, stack: 0, thread: 0 };
-    table(out, &recording.samples[from.samples..to.samples], |out, row| {
+    put(out, (to.samples - from.samples) as u64);
+    for row in recording.samples.range(from.samples..to.samples) {
         put_delta(out, last.time, row.time);
         put_delta(out, last.period, row.period);
         put(out, row.stack.wrapping_add(1).into());
         put(out, row.thread.into());
-        last = *row;
-    });
+        last = row;
+    }
     table(out, &recording.lost[from.lost..to.lost], |out, row| {
         put(out, row.time);
         put(out, row.count);
@@ -146,15 +147,15 @@ fn decode_tables(bytes: &mut Bytes<'_>, recording: &mut Recording) -> Option<()>
     })?;
     let samples_before = samples.len();
     let mut last = SampleRow { time: 0, period: 0, stack: 0, thread: 0 };
-    rows(bytes, samples, |bytes, _| {
+    for _ in 0..bytes.number()? {
         last = SampleRow {
             time: bytes.delta(last.time)?,
             period: bytes.delta(last.period)?,
             stack: index_or_none(bytes.number()?, stacks.len())?,
             thread: index(bytes.number()?, threads.len())?,
         };
-        Some(last)
-    })?;
+        samples.push(last);
+    }
     rows(bytes, lost, |bytes, _| Some(LostRow { time: bytes.number()?, count: bytes.number()? }))?;
     let mut given = Vec::new();
     rows(bytes, &mut given, |bytes, _| u16::try_from(bytes.number()?).ok())?;

@@ -166,8 +166,8 @@ fn many_samples_become_several_frames() {
     let path = folder.path().join("spool");
     let mut recording = Recording::default();
     grow(&mut recording, 1);
-    let row = recording.samples[0];
-    recording.samples.resize(2 * SAMPLES_PER_FRAME + 5, row);
+    let row = recording.samples.get(0);
+    (recording.samples.len()..2 * SAMPLES_PER_FRAME + 5).for_each(|_| recording.samples.push(row));
     Spool::create(&path).unwrap().append(&recording).unwrap();
     assert_eq!(read_spool(&path).unwrap().0, recording);
 }
@@ -211,7 +211,7 @@ fn check_references(recording: &Recording) {
     for (index, row) in recording.stacks.iter().enumerate() {
         assert!(below(row.parent, index) && (row.frame as usize) < recording.frames.len());
     }
-    for row in &recording.samples {
+    for row in recording.samples.iter() {
         assert!(below(row.stack, recording.stacks.len()) && (row.thread as usize) < recording.threads.len());
     }
 }

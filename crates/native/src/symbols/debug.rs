@@ -47,6 +47,11 @@ impl<'a> Sections<'a> {
         Some(Self { sections, endian, units })
     }
 
+    /// Whether there may be such units.
+    pub(super) fn may_be_split(&self) -> bool {
+        self.units.any_split()
+    }
+
     /// The units at these addresses that are in files of their own.
     pub(super) fn split(&self, addresses: impl Iterator<Item = u64>) -> Vec<SplitUnit> {
         self.units.split(&self.sections.borrow(|section| EndianSlice::new(section, self.endian)), addresses)

@@ -1,5 +1,6 @@
 //! From (module, offset) to names: every distinct address once, modules in parallel.
 
+mod ahead;
 mod debug;
 mod demangle;
 mod elf;
@@ -17,6 +18,7 @@ mod vdso;
 
 use std::sync::Arc;
 
+pub(crate) use ahead::{Ahead, Names, STACK};
 pub(crate) use debug::guarded;
 pub(crate) use demangle::demangle;
 pub(crate) use elf::{Elf, Segments};

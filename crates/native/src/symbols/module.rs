@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
 
 use rayon::prelude::*;
 
@@ -101,10 +102,28 @@ pub(crate) fn symbolize(index: u32, module: &ModuleRow, requests: &[Request], wa
         debug.ok_or(why)
     });
     match opened {
-        Ok(file) => debug::guarded(|| with_image(module, &file, requests, wanted))
+        Ok(file) => debug::guarded(|| with_image(module, &file, Requests::All(requests), wanted))
             .unwrap_or_else(|| missing(SymbolState::Damaged)),
         Err(why) => missing(SymbolState::NoFile(why)),
     }
+}
+
+/// Looks addresses of a module up as they come, until no more can: the result has one per request, in their order.
+/// `None` if [`symbolize`] is to do it when all are known.
+pub(crate) fn symbolize_coming(
+    module: &ModuleRow,
+    file: &ModuleFile,
+    coming: &Receiver<Vec<Request>>,
+    wanted: Wanted<'_>,
+) -> Option<Symbolized> {
+    debug::guarded(|| with_image(module, file, Requests::Coming(coming), wanted))
+}
+
+/// What is to be looked up.
+#[derive(Clone, Copy)]
+enum Requests<'a> {
+    All(&'a [Request]),
+    Coming(&'a Receiver<Vec<Request>>),
 }
 
 /// Names code that was made at run time.
@@ -119,7 +138,7 @@ fn by_jit_map(map: &JitMap, requests: &[Request], wanted: Wanted<'_>) -> Symboli
     Symbolized { located, build_id: Vec::new(), is_virtual: false, file: None, state }
 }
 
-fn with_image(module: &ModuleRow, file: &ModuleFile, requests: &[Request], wanted: Wanted<'_>) -> Option<Symbolized> {
+fn with_image(module: &ModuleRow, file: &ModuleFile, requests: Requests<'_>, wanted: Wanted<'_>) -> Option<Symbolized> {
     let bytes = file.bytes();
     let elf = Elf::parse(bytes)?;
     let own_symbols = elf.symbols();
@@ -157,12 +176,21 @@ fn with_image(module: &ModuleRow, file: &ModuleFile, requests: &[Request], wante
         true => Some(request.address_in_code()),
         false => elf.address_of_offset(request.address_in_code()),
     };
-    let addresses = requests.iter().filter_map(virtual_address);
+    let known = match requests {
+        Requests::All(requests) => requests,
+        // Which files have the information depends on the addresses.
+        Requests::Coming(_) if sections.as_ref().is_some_and(Sections::may_be_split) => return None,
+        Requests::Coming(_) => &[],
+    };
+    let addresses = known.iter().filter_map(virtual_address);
     let split = sections.as_ref().map(|sections| sections.split(addresses)).unwrap_or_default();
     let split = split::open(&split, module, wanted.modules.finder());
     let split = Split::load(&split);
     let image = Image { bytes, starts: Starts::of(&elf, &table), table, elf, sections, split: &split };
-    let located = image.locate_all(requests, wanted);
+    let located = match requests {
+        Requests::All(requests) => image.locate_all(requests, wanted),
+        Requests::Coming(coming) => image.locate_coming(coming, wanted),
+    };
     let build_id = image.elf.build_id().unwrap_or(&module.build_id).to_vec();
     Some(Symbolized { located, build_id, is_virtual: true, file: Some(file.path().into()), state })
 }
@@ -203,12 +231,7 @@ impl Image<'_> {
         let chunks: Vec<Vec<(usize, Located)>> = order
             .par_chunks(size)
             .map(|chunk| {
-                let mut worker = Worker {
-                    image: self,
-                    are_virtual: wanted.are_virtual,
-                    lookup: self.sections.as_ref().and_then(|sections| sections.lookup(self.split)),
-                    demangler: Demangler::default(),
-                };
+                let mut worker = self.worker(wanted);
                 let located = chunk.iter().map(|index| {
                     let located = worker.locate(requests[*index], wanted.inlines);
                     wanted.progress.add_done(1);
@@ -222,6 +245,31 @@ impl Image<'_> {
             located[index] = found;
         }
         located
+    }
+
+    fn locate_coming(&self, coming: &Receiver<Vec<Request>>, wanted: Wanted<'_>) -> Vec<Located> {
+        let mut worker = self.worker(wanted);
+        let mut located: Vec<Located> = Vec::new();
+        for batch in coming {
+            let before = located.len();
+            located.resize_with(before + batch.len(), Located::default);
+            let mut order: Vec<usize> = (0..batch.len()).collect();
+            order.sort_unstable_by_key(|index| batch[*index].address);
+            for index in order {
+                located[before + index] = worker.locate(batch[index], wanted.inlines);
+            }
+            wanted.progress.add_done(batch.len());
+        }
+        located
+    }
+
+    fn worker(&self, wanted: Wanted<'_>) -> Worker<'_> {
+        Worker {
+            image: self,
+            are_virtual: wanted.are_virtual,
+            lookup: self.sections.as_ref().and_then(|sections| sections.lookup(self.split)),
+            demangler: Demangler::default(),
+        }
     }
 }
 

@@ -130,6 +130,11 @@ impl Units {
         Some(covering)
     }
 
+    /// Whether any unit keeps its information in a file of its own.
+    pub(super) fn any_split(&self) -> bool {
+        self.any_split
+    }
+
     /// The units of these addresses that keep their information in files of their own.
     pub(super) fn split<R: Reader<Offset = usize>>(
         &self,

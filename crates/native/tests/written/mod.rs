@@ -15,6 +15,7 @@ pub(crate) const COMM: u32 = 3;
 pub(crate) const FORK: u32 = 7;
 pub(crate) const SAMPLE: u32 = 9;
 pub(crate) const CALLCHAIN_DEFERRED: u32 = 22;
+pub(crate) const FINISHED_ROUND: u32 = 68;
 
 /// `PERF_RECORD_MISC_USER`
 pub(crate) const USER: u16 = 2;

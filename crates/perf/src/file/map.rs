@@ -19,6 +19,16 @@ impl Map {
         let map = unsafe { memmap2::Mmap::map(file) }?;
         Ok(Map(map))
     }
+
+    /// Gives its pages back: nothing more is to be read. It takes as long as a table of the file, so it is best done
+    /// beside other work. Whatever is read all the same is fetched again.
+    pub fn release(&self) {
+        // SAFETY: the map is shared and never written to, so that its pages have what the file has, now and later.
+        #[allow(unsafe_code, reason = "the map of a large file takes long to be taken down")]
+        let released = unsafe { self.0.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        // Otherwise that is done at the end.
+        let _ = released;
+    }
 }
 
 impl Deref for Map {

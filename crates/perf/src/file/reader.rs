@@ -4,12 +4,14 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::ahead::{self, Glimpse, Passed};
 use super::damage::Damage;
 use super::head::{self, FILE_HEADER, Head, PIPE_HEADER, Part, Plan};
 use super::inflate::Inflater;
 use super::queue::{Entry, Queue};
 use super::scan::{self, Found, kind};
 use super::store::{CHUNK, IN_FILE, Store};
+use super::stream::Stream;
 use super::{Error, Warning, feature};
 use crate::cursor::u64_at;
 use crate::record::{HEADER_LEN, Header};
@@ -23,6 +25,9 @@ const MAX_AFTER: u64 = 32 << 20;
 
 /// Records that are handed out at once.
 const RUN: usize = 1 << 14;
+
+/// Bytes of records that are worth a thread to look through them. Tests and fuzzers have small files.
+const WORTH_A_THREAD: usize = if cfg!(debug_assertions) { 1 } else { 4 << 20 };
 
 /// Where the file's bytes come from.
 pub enum Input<'a> {
@@ -73,49 +78,6 @@ pub struct Reader<'a> {
 enum Source<'a> {
     Bytes(&'a [u8]),
     Stream(Stream<'a>),
-}
-
-struct Stream<'a> {
-    reader: Box<dyn Read + 'a>,
-    at: u64,
-    is_over: bool,
-    /// Why it is, if it was not its end: what was compressed is damaged or cut.
-    broken: Option<std::io::Error>,
-}
-
-/// Whether what can't be read on is damaged, rather than the way to it.
-fn is_damage(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
-    matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
-}
-
-impl Stream<'_> {
-    /// Fills as much of `room` as there are bytes.
-    fn fill(&mut self, room: &mut [u8]) -> Result<usize, Error> {
-        let mut filled = 0;
-        while filled < room.len() && !self.is_over {
-            match self.reader.read(&mut room[filled..]) {
-                Ok(0) => self.is_over = true,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) if is_damage(&error) => {
-                    self.is_over = true;
-                    self.broken = Some(error);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.at += filled as u64;
-        Ok(filled)
-    }
-
-    /// Appends up to `len` bytes.
-    fn append(&mut self, to: &mut Vec<u8>, len: u64) -> Result<(), Error> {
-        let before = to.len();
-        (&mut self.reader).take(len).read_to_end(to)?;
-        self.at += (to.len() - before) as u64;
-        Ok(())
-    }
 }
 
 impl<'a> Reader<'a> {
@@ -275,6 +237,12 @@ impl Work<'_, '_> {
         let (start, end) = self.extent(plan, Some((bytes, len)));
         let (mut at, end) = (start.min(len) as usize, end.min(len) as usize);
         let place = Place { chunk: IN_FILE, starts_at: 0, is_inner: false, is_last: true };
+        if end - at >= WORTH_A_THREAD && plan.is_some() {
+            at = std::thread::scope(|scope| {
+                let ahead = ahead::start(scope, &bytes[..end], at, &self.head);
+                ahead.into_iter().flatten().fold(at, |_, passed| self.passed(bytes, passed, place))
+            });
+        }
         loop {
             let stop = self.scan(&bytes[..end], &mut at, place);
             self.seen(at as u64);
@@ -291,6 +259,22 @@ impl Work<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Takes in a record that was looked at ahead; where the next one begins.
+    fn passed(&mut self, bytes: &[u8], passed: Passed, place: Place) -> usize {
+        let Passed { at, header, glimpse } = passed;
+        let end = at + usize::from(header.size);
+        let stop = if header.kind >= kind::OWN {
+            self.own_record(&bytes[at..end], header, at, place)
+        } else {
+            self.kernel_record(header, glimpse, at, place)
+        };
+        if let Some(stop) = stop {
+            self.seen(end as u64);
+            self.flush(stop);
+        }
+        end
     }
 
     /// Where records begin and end, if that is known; the rest of the file is `known` if it is in memory.
@@ -390,7 +374,7 @@ impl Work<'_, '_> {
                     let stop = if header.kind >= kind::OWN {
                         self.own_record(record, header, from, place)
                     } else {
-                        self.kernel_record(record, header, from, place)
+                        self.kernel_record(header, ahead::glimpse(&self.head, record), from, place)
                     };
                     if let Some(stop) = stop {
                         return stop;
@@ -420,21 +404,18 @@ impl Work<'_, '_> {
     }
 
     /// A record of the kernel's: it waits for its turn.
-    fn kernel_record(&mut self, record: &[u8], header: Header, at: usize, place: Place) -> Option<Stop> {
-        self.damage.record_bytes += record.len() as u64;
+    fn kernel_record(&mut self, header: Header, glimpse: Glimpse, at: usize, place: Place) -> Option<Stop> {
+        self.damage.record_bytes += u64::from(header.size);
         let is_sample = header.kind == sys::PERF_RECORD_SAMPLE;
-        let event = self.head.event_of(record);
+        let Glimpse { event, time } = glimpse;
         if is_sample && (event.is_none() || self.head.events.is_empty()) {
-            self.damage.unknown.add(place.position(at), record.len() as u64);
+            self.damage.unknown.add(place.position(at), header.size.into());
             return None;
         }
         self.damage.samples += u64::from(is_sample);
-        let event = event.unwrap_or_default();
-        let layout = self.head.events.get(usize::from(event)).map(|event| &event.layout);
-        let time = layout.and_then(|layout| layout.peek_time(record)).filter(|time| *time != u64::MAX);
-        let entry = Entry { time: time.unwrap_or_default(), at: at as u64, chunk: place.chunk, event };
+        let entry = Entry { time, at: at as u64, chunk: place.chunk, event: event.unwrap_or_default() };
         self.store.hold(place.chunk);
-        if !self.queue.push(entry) {
+        if !self.queue.push(entry, header.size.into()) {
             self.damage.disordered.add(place.position(at), 0);
         }
         self.queue.is_full(&self.store).then_some(Stop::Full)

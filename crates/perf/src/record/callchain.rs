@@ -73,6 +73,11 @@ impl<'a> Callchain<'a> {
         self.words.iter().any(|word| word == sys::PERF_CONTEXT_USER)
     }
 
+    /// Whether a marker says that the user half follows in another record.
+    pub(super) fn has_deferred_half(&self) -> bool {
+        self.words.iter().any(|word| word == CONTEXT_USER_DEFERRED)
+    }
+
     /// The number that joins this chain with the [`super::Record::CallchainDeferred`] that has its user half.
     pub fn deferred_cookie(&self) -> Option<u64> {
         let mut words = self.words.iter();

@@ -1,0 +1,108 @@
+//! Names looked up while samples still come in: reading a large file leaves a processor idle now and then, and where
+//! its frames are is known long before its end.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+use foldhash::fast::RandomState;
+
+use super::module::symbolize_coming;
+use super::{Request, Symbolized, Wanted};
+use crate::recording::{CodeKind, ModuleRow, Recording};
+
+/// Modules that are looked at, and bytes of their files: what is read of them, and a stack, stays in memory until the end.
+const MOST_MODULES: usize = 3;
+const MOST_BYTES: usize = 256 << 20;
+
+/// Stack of each symbolizing thread in bytes: demanglers and readers of debug information recurse, within bounds.
+pub(crate) const STACK: usize = 16 << 20;
+
+/// Threads that each look up one module's addresses as they come.
+pub(crate) struct Ahead<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    wanted: Wanted<'scope>,
+    /// Frames that were told of.
+    told: usize,
+    bytes: usize,
+    /// Per module; `None` for those that are left for later.
+    modules: HashMap<u32, Option<Running<'scope>>, RandomState>,
+}
+
+/// A module that is being looked at.
+struct Running<'scope> {
+    row: ModuleRow,
+    requests: Sender<Vec<Request>>,
+    thread: ScopedJoinHandle<'scope, Option<Symbolized>>,
+}
+
+impl<'scope, 'env> Ahead<'scope, 'env> {
+    /// Nothing is looked at yet.
+    pub(crate) fn new(scope: &'scope Scope<'scope, 'env>, wanted: Wanted<'scope>) -> Self {
+        Self { scope, wanted, told: 0, bytes: 0, modules: HashMap::default() }
+    }
+
+    /// Has the frames looked up that came since it was last told.
+    pub(crate) fn tell(&mut self, recording: &Recording) {
+        let mut batches: HashMap<u32, Vec<Request>, RandomState> = HashMap::default();
+        for frame in &recording.frames[self.told..] {
+            let request = Request { address: frame.address, is_return: frame.is_return };
+            batches.entry(frame.module).or_default().push(request);
+        }
+        self.told = recording.frames.len();
+        // There may be more modules than are looked at: those with the most addresses come first.
+        let mut batches: Vec<(u32, Vec<Request>)> = batches.into_iter().collect();
+        batches.sort_unstable_by_key(|(index, batch)| (std::cmp::Reverse(batch.len()), *index));
+        for (index, batch) in batches {
+            let Some(row) = recording.modules.get(index as usize) else { continue };
+            if !self.modules.contains_key(&index) {
+                let running = self.start(index, row);
+                self.modules.insert(index, running);
+            }
+            if let Some(Some(running)) = self.modules.get(&index) {
+                // A thread that has given up takes no more.
+                let _ = running.requests.send(batch);
+            }
+        }
+    }
+
+    fn start(&mut self, index: u32, row: &ModuleRow) -> Option<Running<'scope>> {
+        let running = self.modules.values().flatten().count();
+        if row.kind != CodeKind::File || running >= MOST_MODULES {
+            return None;
+        }
+        let file = self.wanted.modules.open(index, row, None).ok()?;
+        self.bytes = self.bytes.checked_add(file.bytes().len()).filter(|bytes| *bytes <= MOST_BYTES)?;
+        let (requests, coming): (_, Receiver<Vec<Request>>) = channel();
+        let (own, wanted) = (row.clone(), self.wanted);
+        let work = move || symbolize_coming(&own, &file, &coming, wanted);
+        let thread = Builder::new().name("symbols".to_owned()).stack_size(STACK);
+        Some(Running { row: row.clone(), requests, thread: thread.spawn_scoped(self.scope, work).ok()? })
+    }
+
+    /// All frames are known. Says of a module whether its names are to come; [`Names::get`] waits for them.
+    pub(crate) fn last(mut self, recording: &Recording) -> Names<'scope> {
+        self.tell(recording);
+        let running = self.modules.into_iter().filter_map(|(index, running)| Some((index, running?)));
+        // Records that came later may have told more of a module: then it is looked at anew.
+        let same = running.filter(|(index, running)| recording.modules[*index as usize] == running.row);
+        Names(same.map(|(index, running)| (index, running.thread)).collect())
+    }
+}
+
+/// Names that are being looked up, by module.
+#[derive(Default)]
+pub(crate) struct Names<'scope>(HashMap<u32, ScopedJoinHandle<'scope, Option<Symbolized>>, RandomState>);
+
+impl Names<'_> {
+    /// Whether a module's are.
+    pub(crate) fn have(&self, module: usize) -> bool {
+        self.0.contains_key(&(module as u32))
+    }
+
+    /// Those of a module, one per request; `None` if it has to be looked at anew.
+    pub(crate) fn get(&mut self, module: usize, requests: usize) -> Option<Symbolized> {
+        let found = self.0.remove(&(module as u32))?.join().ok()??;
+        (found.located.len() == requests).then_some(found)
+    }
+}
