@@ -102,7 +102,7 @@ pub(crate) fn finish_with(
     modules: &Modules,
     options: &SymbolOptions,
     progress: &Progress,
-    names: Names<'_>,
+    names: Names,
 ) -> Finished {
     with_threads(options, move || {
         let mut samples = std::mem::take(&mut recording.samples);
@@ -146,7 +146,7 @@ fn look_up<'a>(
     files: &Modules,
     options: &SymbolOptions,
     progress: &Progress,
-    mut names: Names<'_>,
+    mut names: Names,
 ) -> Looked<'a> {
     let mut requests: Vec<(Vec<Request>, Vec<usize>)> = vec![Default::default(); recording.modules.len()];
     for (index, frame) in recording.frames.iter().enumerate() {
@@ -158,18 +158,24 @@ fn look_up<'a>(
     progress.total.store(recording.frames.len(), Ordering::Relaxed);
     let mut order: Vec<usize> = (0..requests.len()).filter(|index| !requests[*index].0.is_empty()).collect();
     order.retain(|index| recording.modules[*index].kind != CodeKind::Kernel);
-    let (ahead, mut order): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|index| names.have(*index));
+    let mut found: Vec<(usize, Symbolized)> = Vec::new();
+    order.retain(|index| match names.take(*index, requests[*index].0.len()) {
+        Some(names) => {
+            found.push((*index, names));
+            false
+        }
+        None => true,
+    });
     // Large ones first, so that the threads end together.
     order.sort_by_key(|index| std::cmp::Reverse(requests[*index].0.len()));
     let wanted = Wanted { modules: files, inlines: options.inlines, are_virtual: false, progress };
-    let symbolized = |index: usize| symbolize(index as u32, &recording.modules[index], &requests[index].0, wanted);
-    let in_modules = order.into_par_iter().with_max_len(1).map(|index| (index, symbolized(index)));
-    let (mut found, kernel): (Vec<(usize, Symbolized)>, _) =
+    let in_modules = order
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|index| (index, symbolize(index as u32, &recording.modules[index], &requests[index].0, wanted)));
+    let (others, kernel): (Vec<(usize, Symbolized)>, _) =
         rayon::join(|| in_modules.collect(), || kernel::read(recording, files.finder()));
-    for index in ahead {
-        let names = names.get(index, requests[index].0.len());
-        found.push((index, names.unwrap_or_else(|| symbolized(index))));
-    }
+    found.extend(others);
     let unknown = |frame: &crate::recording::FrameRow| Located { address: frame.address, ..Located::default() };
     let mut looked = Looked {
         located: recording.frames.iter().map(unknown).collect(),

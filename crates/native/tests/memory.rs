@@ -144,7 +144,7 @@ fn memory_is_bounded_by_the_file() {
     const SAMPLES: u64 = 1_500_000;
     let sample = |index: u64| {
         // In rounds, so that few wait.
-        let round = if index % 1000 == 0 { record(FINISHED_ROUND, 0, &[]) } else { Vec::new() };
+        let round = if index.is_multiple_of(1000) { record(FINISHED_ROUND, 0, &[]) } else { Vec::new() };
         [round, record(SAMPLE, USER, &[index % 64, pair(7, 7), index, 0])].concat()
     };
     let samples: Vec<u8> = (0..SAMPLES).flat_map(sample).collect();

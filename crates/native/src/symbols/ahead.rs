@@ -12,7 +12,7 @@ use super::{Request, Symbolized, Wanted};
 use crate::recording::{CodeKind, ModuleRow, Recording};
 
 /// Modules that are looked at, and bytes of their files: what is read of them, and a stack, stays in memory until the end.
-const MOST_MODULES: usize = 3;
+const MOST_MODULES: usize = 2;
 const MOST_BYTES: usize = 256 << 20;
 
 /// Stack of each symbolizing thread in bytes: demanglers and readers of debug information recurse, within bounds.
@@ -80,29 +80,25 @@ impl<'scope, 'env> Ahead<'scope, 'env> {
         Some(Running { row: row.clone(), requests, thread: thread.spawn_scoped(self.scope, work).ok()? })
     }
 
-    /// All frames are known. Says of a module whether its names are to come; [`Names::get`] waits for them.
-    pub(crate) fn last(mut self, recording: &Recording) -> Names<'scope> {
+    /// All frames are known: waits for the names of those that were looked at.
+    pub(crate) fn last(mut self, recording: &Recording) -> Names {
         self.tell(recording);
         let running = self.modules.into_iter().filter_map(|(index, running)| Some((index, running?)));
-        // Records that came later may have told more of a module: then it is looked at anew.
+        // No more requests come. Records that came later may have told more of a module: then it is looked at anew.
         let same = running.filter(|(index, running)| recording.modules[*index as usize] == running.row);
-        Names(same.map(|(index, running)| (index, running.thread)).collect())
+        let threads: Vec<_> = same.map(|(index, running)| (index, running.thread)).collect();
+        let names = threads.into_iter().filter_map(|(index, thread)| Some((index, thread.join().ok()??)));
+        Names(names.collect())
     }
 }
 
-/// Names that are being looked up, by module.
+/// Names that were looked up, by module.
 #[derive(Default)]
-pub(crate) struct Names<'scope>(HashMap<u32, ScopedJoinHandle<'scope, Option<Symbolized>>, RandomState>);
+pub(crate) struct Names(HashMap<u32, Symbolized, RandomState>);
 
-impl Names<'_> {
-    /// Whether a module's are.
-    pub(crate) fn have(&self, module: usize) -> bool {
-        self.0.contains_key(&(module as u32))
-    }
-
-    /// Those of a module, one per request; `None` if it has to be looked at anew.
-    pub(crate) fn get(&mut self, module: usize, requests: usize) -> Option<Symbolized> {
-        let found = self.0.remove(&(module as u32))?.join().ok()??;
-        (found.located.len() == requests).then_some(found)
+impl Names {
+    /// Those of a module, one per request; `None` if it has to be looked at still.
+    pub(crate) fn take(&mut self, module: usize, requests: usize) -> Option<Symbolized> {
+        self.0.remove(&(module as u32)).filter(|found| found.located.len() == requests)
     }
 }
