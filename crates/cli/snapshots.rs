@@ -3,9 +3,10 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, bail};
 use burnmark_heap::{ReadOptions, Shapes, Snapshot, Source};
@@ -18,6 +19,13 @@ pub(crate) const NAME: &str = "heapsnapshot";
 /// Why snapshots that are not [`burnmark_heap::in_order`] tell nothing of growth.
 pub(crate) const OUT_OF_ORDER: &str = "the snapshots are not in the order in which they were taken, or not of one \
      process: the numbers of objects only grow; name the earliest first";
+
+/// Said where names of snapshots have no times.
+const OF_FILES: &str = "times of the heap snapshots are those of the files' last change: a copy may have another";
+
+/// Said where those can't be right either.
+const NO_TIMES: &str = "when the heap snapshots were taken is not known: their names don't say it, and by their last change the \
+     files are not in this order";
 
 /// What a snapshot begins with, blanks left out.
 const BEGINS: &[u8] = b"{\"snapshot\":{";
@@ -57,6 +65,29 @@ pub(crate) fn check_iterations(iterations: &[u64], snapshots: usize) -> anyhow::
         );
     }
     Ok(())
+}
+
+/// When the snapshots were taken, in seconds: as their names say, or else as their files were last changed; and what there
+/// is to say about that. One alone has nothing to be compared with.
+pub(crate) fn times(paths: &[PathBuf]) -> (Vec<Option<u64>>, Option<&'static str>) {
+    if paths.len() < 2 {
+        return (vec![None; paths.len()], None);
+    }
+    let named = |path: &PathBuf| burnmark_journal::log::time_in_name(&path.file_name()?.to_string_lossy());
+    let named: Option<Vec<u64>> = paths.iter().map(named).collect();
+    let is_ordered = |times: &[u64]| times.windows(2).all(|pair| pair[0] <= pair[1]);
+    if let Some(times) = named.filter(|times| is_ordered(times)) {
+        return (times.into_iter().map(Some).collect(), None);
+    }
+    let changed = |path: &PathBuf| {
+        let time = std::fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
+        Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
+    };
+    let changed: Option<Vec<u64>> = paths.iter().map(changed).collect();
+    match changed.filter(|times| is_ordered(times) && times.first() != times.last()) {
+        Some(times) => (times.into_iter().map(Some).collect(), Some(OF_FILES)),
+        None => (vec![None; paths.len()], Some(NO_TIMES)),
+    }
 }
 
 /// Reads a snapshot, and prints its warnings. `shapes`: those of the snapshot it is to be compared with.

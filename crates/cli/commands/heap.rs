@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, bail};
 use burnmark_heap::{Census, GrowthOptions, Snapshot, census, classes_within, growth, in_order, overview, path};
@@ -23,14 +22,18 @@ pub(crate) fn run(args: &HeapArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.nodes {
         output::write_file(file, |out| Ok(burnmark_report::heap_nodes(&last, out)?))?;
     }
+    let (times, note) = snapshots::times(&args.snapshots);
+    if let Some(note) = note {
+        output::say(&format!("note: {note}"));
+    }
     let mut sizes = Vec::new();
     let mut earlier: Vec<Census> = Vec::new();
-    for path in earlier_paths {
+    for (path, time) in earlier_paths.iter().zip(&times) {
         let snapshot = snapshots::open(path, args.max_decompressed, Some(last.shapes()))?;
-        sizes.push(size(path, &snapshot));
+        sizes.push(size(path, *time, &snapshot));
         earlier.push(census(&snapshot));
     }
-    sizes.push(size(last_path, &last));
+    sizes.push(size(last_path, times.last().copied().flatten(), &last));
     if !in_order(&earlier, &last) {
         output::say(&format!("warning: {}", snapshots::OUT_OF_ORDER));
     }
@@ -62,11 +65,10 @@ pub(crate) fn run(args: &HeapArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn size(path: &Path, snapshot: &Snapshot) -> HeapSize {
-    let written = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+fn size(path: &Path, written: Option<u64>, snapshot: &Snapshot) -> HeapSize {
     HeapSize {
         name: path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
-        written: written.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|time| time.as_secs()),
+        written,
         nodes: snapshot.node_count(),
         edges: snapshot.edge_count(),
         total: snapshot.total_size(),

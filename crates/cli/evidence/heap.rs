@@ -1,8 +1,5 @@
 //! Heap snapshots: sizes, when they were taken, and what is retained.
 
-use std::path::Path;
-use std::time::UNIX_EPOCH;
-
 use anyhow::bail;
 use burnmark_heap::GrowthOptions;
 use burnmark_journal::log;
@@ -14,13 +11,6 @@ use crate::{inputs, snapshots};
 
 /// Suspects that are kept.
 const SUSPECTS: usize = 10;
-
-/// Said where names of snapshots have no times.
-const OF_FILES: &str = "times of the heap snapshots are those of the files' last change: a copy may have another";
-
-/// Said where those can't be right either.
-const NO_TIMES: &str = "when the heap snapshots were taken is not known: their names don't say it, and by their last change the \
-     files are not in this order";
 
 /// Reads the snapshots, the last first: what is alive now decides how plain objects are grouped.
 pub(super) fn read(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
@@ -44,7 +34,10 @@ pub(super) fn read(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Resu
     if !burnmark_heap::in_order(&earlier, &last) {
         bail!("{}", snapshots::OUT_OF_ORDER);
     }
-    let times = times(&args.heap, gathered);
+    let (times, note) = snapshots::times(&args.heap);
+    if let Some(note) = note {
+        gathered.note(note);
+    }
     let sizes: Vec<(String, Option<u64>, u64)> = args
         .heap
         .iter()
@@ -59,31 +52,4 @@ pub(super) fn read(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Resu
     heap.retained.truncate(SUSPECTS);
     gathered.evidence.heap = Some(heap);
     Ok(())
-}
-
-/// When the snapshots were taken, in seconds: as their names say, or else as their files were last changed.
-fn times(paths: &[std::path::PathBuf], gathered: &mut Gathered) -> Vec<Option<u64>> {
-    if paths.len() < 2 {
-        return vec![None; paths.len()];
-    }
-    let named: Option<Vec<u64>> = paths.iter().map(|path| log::time_in_name(&super::file_name(path))).collect();
-    let is_ordered = |times: &[u64]| times.windows(2).all(|pair| pair[0] <= pair[1]);
-    if let Some(times) = named.filter(|times| is_ordered(times)) {
-        return times.into_iter().map(Some).collect();
-    }
-    let changed = |path: &Path| {
-        let time = std::fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
-        Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
-    };
-    let changed: Option<Vec<u64>> = paths.iter().map(|path| changed(path)).collect();
-    match changed.filter(|times| is_ordered(times) && times.first() != times.last()) {
-        Some(times) => {
-            gathered.note(OF_FILES);
-            times.into_iter().map(Some).collect()
-        }
-        None => {
-            gathered.note(NO_TIMES);
-            vec![None; paths.len()]
-        }
-    }
 }

@@ -56,7 +56,7 @@ impl Cell {
             },
             Self::Rate(rate, true) => rate.map_or(String::new(), |rate| format!("{} each", decimal(rate, 0))),
             Self::Rate(rate, false) => rate.map_or(String::new(), |rate| decimal(rate, 2)),
-            Self::Seconds(seconds) => seconds.map_or(String::new(), |seconds| format!("{seconds} s")),
+            Self::Seconds(seconds) => seconds.map_or("–".to_owned(), |seconds| format!("{seconds} s")),
             Self::Members(members) => listed(members, ", ", |(class, number, size)| {
                 format!("{} {class} ({})", count(*number), bytes((*size).into()))
             }),

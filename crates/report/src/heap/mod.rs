@@ -24,7 +24,7 @@ pub struct HeapInput<'a> {
 pub struct HeapSize {
     /// The file.
     pub name: String,
-    /// When it was written, in seconds since 1970.
+    /// When it was taken, in seconds since 1970, where that is known and there are others.
     pub written: Option<u64>,
     /// Nodes.
     pub nodes: u32,

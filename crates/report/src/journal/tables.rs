@@ -363,7 +363,7 @@ pub(super) fn retained(evidence: &Evidence) -> Table {
         ]
     });
     Table {
-        title: "Retained Objects".to_owned(),
+        title: "Retained Objects Analysis".to_owned(),
         columns: &["Object Type", ">Count", ">Size", "Likely Cause"],
         rows: rows.collect(),
         notes: Vec::new(),

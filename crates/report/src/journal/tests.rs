@@ -264,7 +264,7 @@ const SECTIONS: [&str; 12] = [
     "Unexpected Findings",
     "Optimization Priorities",
     "Heap Snapshot Comparison",
-    "Retained Objects",
+    "Retained Objects Analysis",
     "Remaining Opportunities",
     "Evidence",
     "",
