@@ -489,6 +489,20 @@ fn a_folder_that_is_no_log_is_not_an_empty_one() {
     assert_eq!(read(folder, "LOG.md"), before);
 }
 
+/// A function with few samples: the interval of its share reaches below 0, its improvement no further than 100 %.
+#[test]
+fn nothing_improves_by_more_than_all_of_it() {
+    let folder = folder();
+    let folder = folder.path();
+    write(folder, "old.folded", "main;rare 5\nmain;other 95\n");
+    write(folder, "new.folded", "main;rare 1\nmain;other 99\n");
+    let words = ["log", "add", "--bottleneck", "rare", "--change", "c", "--no-flame"];
+    burnmark_in(folder, &[&words[..], &["--before", "old.folded", "--after", "new.folded"]].concat()).ok();
+    let json = burnmark_in(folder, &["log", "show", "--json"]).ok().json();
+    let metric = &json["entries"][0]["metrics"][0];
+    assert_eq!((&metric["name"], &metric["ci"][1]), (&"share of rare".into(), &100.0.into()), "{metric}");
+}
+
 #[test]
 fn altered_entries_are_told_wherever_they_are_shown() {
     let folder = folder();

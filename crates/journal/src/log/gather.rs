@@ -326,7 +326,8 @@ fn share(diff: &Diff, row: &DiffRow, options: &GatherOptions<'_>) -> MetricChang
 fn changed(diff: &Diff, row: &DiffRow, values: [f64; 2], scale: f64) -> MetricChange {
     let [before, after] = values;
     let improvement = |after: f64| Direction::Lower.improvement_percent(before, after);
-    let ends = row.interval.map(|end| improvement(before + end));
+    // Nothing takes less than no time, wherever an interval ends.
+    let ends = row.interval.map(|end| improvement((before + end).max(0.0)));
     MetricChange {
         name: String::new(),
         unit: String::new(),
