@@ -177,7 +177,8 @@ fn unsafe_code(path: &str, code: &str, wrong: &mut Vec<String>) {
     let calls = path == NEWER_PROCESSORS.0;
     for at in source::words(code, "unsafe") {
         let block = source::block_end(code, at).map(|end| &code[at..end]);
-        let is_map = block.is_some_and(|block| block.contains("Mmap") && block.lines().count() <= 3);
+        let of_map = |block: &str| block.contains("Mmap") || block.contains("memmap2::UncheckedAdvice");
+        let is_map = block.is_some_and(|block| of_map(block) && block.lines().count() <= 3);
         let is_call = block.is_some_and(|block| block.starts_with(NEWER_PROCESSORS.1) && block.lines().count() == 1);
         if !(maps && is_map || calls && is_call) {
             let line = source::line_of(code, at);
