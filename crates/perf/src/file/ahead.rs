@@ -8,10 +8,9 @@ use super::head::Head;
 use super::scan::{self, Found, kind};
 use crate::record::Header;
 
-/// Records that are handed over at once, and how many times that many may wait: 1 MB. Some are of 64 KB, and nothing is
-/// done with those before.
-const BATCH: usize = 512;
-const WAITING: usize = 48;
+/// Records that are handed over at once, and how many times that many may wait: 1 MB.
+const BATCH: usize = 4096;
+const WAITING: usize = 6;
 
 /// What is to be known of a record to put it in its place.
 #[derive(Debug, Clone, Copy)]

@@ -19,9 +19,6 @@ const WORTHWHILE: usize = 1 << 14;
 /// Or so many bytes are held.
 const HELD_WORTHWHILE: usize = 16 << 20;
 
-/// Or so many bytes wait in a mapped file: large records take long to be worked on.
-const MAPPED_WORTHWHILE: usize = 32 << 20;
-
 /// A record that waits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
@@ -37,8 +34,6 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: Vec<Entry>,
-    /// Bytes of records that came since some were handed out.
-    bytes: usize,
     /// The latest time that was met.
     latest: u64,
     /// What it was at the last round.
@@ -49,9 +44,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Adds a record of so many bytes; false if it is earlier than one that was handed out.
-    pub(super) fn push(&mut self, entry: Entry, bytes: usize) -> bool {
-        self.bytes += bytes;
+    /// Adds a record; false if it is earlier than one that was handed out.
+    pub(super) fn push(&mut self, entry: Entry) -> bool {
         self.latest = self.latest.max(entry.time);
         self.waiting.push(entry);
         entry.time == 0 || entry.time >= self.handed_out
@@ -61,8 +55,7 @@ impl Queue {
     pub(super) fn round(&mut self, store: &Store<'_>) -> bool {
         self.limit = self.limit.max(self.latest_at_round);
         self.latest_at_round = self.latest;
-        let are_worth = self.waiting.len() >= WORTHWHILE || self.bytes >= MAPPED_WORTHWHILE;
-        self.limit > 0 && (are_worth || store.held() >= HELD_WORTHWHILE)
+        self.limit > 0 && (self.waiting.len() >= WORTHWHILE || store.held() >= HELD_WORTHWHILE)
     }
 
     /// Whether something must go, although earlier records may follow.
@@ -98,7 +91,6 @@ impl Queue {
     fn first(&mut self, count: usize) -> Vec<Entry> {
         let later = self.waiting.split_off(count);
         let first = std::mem::replace(&mut self.waiting, later);
-        self.bytes = 0;
         self.handed_out = first.last().map_or(self.handed_out, |last| last.time.max(self.handed_out));
         first
     }
