@@ -2,7 +2,8 @@
 //!
 //! Where the two differ, and why that is no error of ours:
 //! - perf has no name and burnmark has one: code of the linkage table (`f@plt`), and symbols that perf filters out.
-//! - Two names of one address in the C library (`read`, `__GI___libc_read`): each tool has its own taste.
+//! - Two names of one address in the C library (`read`, `__GI___libc_read`) or the kernel (`memset`, `__pi_memset`): each
+//!   tool has its own taste.
 //! - perf makes names up (`:-1`) for threads that it knows nothing of, as they are past their exit.
 //! - With `--call-graph dwarf` perf gives up on some stacks earlier than burnmark does, or goes on past `_start`: of
 //!   those only the frames that both have are compared, from the leaf on.
@@ -131,7 +132,9 @@ impl Frames {
             self.compared += 1;
             let in_c_library =
                 [our, their].iter().all(|frame| frame.0.starts_with("libc.so") || frame.0.starts_with("ld-"));
-            if our == their {
+            let in_kernel = our.0 == their.0 && our.0 == "[kernel]";
+            let plain = |name: &str| name.strip_prefix("__pi_").unwrap_or(name).to_owned();
+            if our == their || in_kernel && plain(&our.1) == plain(&their.1) {
             } else if their.1.is_empty() {
                 self.perf_has_no_name += 1;
             } else if in_c_library {

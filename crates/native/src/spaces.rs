@@ -37,6 +37,9 @@ struct Mapping {
 /// What a process takes, in mappings.
 const SPACE: usize = 4;
 
+/// What the kernel maps before a new program runs: the program, its interpreter, the vDSO.
+const MAPPED_BY_EXEC: usize = 3;
+
 /// Mappings by their first address; they don't overlap.
 type Mappings = BTreeMap<u64, Mapping>;
 
@@ -48,7 +51,8 @@ struct Space {
     /// Time of the exec (or fork) that the space began with.
     since: u64,
     loaded_at: Option<u64>,
-    /// What was mapped before the exec at `since`: for forks before it whose record comes after it.
+    /// What was mapped before the exec at `since`: for forks before it whose record comes after it, and for samples of
+    /// the exec itself.
     before_exec: Option<Arc<Mappings>>,
     /// Parent and time of a fork that inherited mappings which were loaded after it.
     inherited: Option<(i32, u64)>,
@@ -134,11 +138,14 @@ impl Spaces {
 
     /// The module at an address of a process.
     pub fn find(&self, pid: i32, address: u64) -> Option<Found> {
-        let (_, mapping) = self.spaces.get(&pid)?.mappings.range(..=address).next_back()?;
-        if address >= mapping.end {
-            return None;
-        }
-        Some(Found { module: mapping.module?, offset: address.wrapping_add(mapping.delta) })
+        look_up(&self.spaces.get(&pid)?.mappings, address)
+    }
+
+    /// The same of the program that called exec, while the kernel is at it: the registers are still that program's.
+    pub fn find_before_exec(&self, pid: i32, address: u64) -> Option<Found> {
+        let space = self.spaces.get(&pid)?;
+        let before = space.before_exec.as_ref().filter(|_| space.mappings.len() <= MAPPED_BY_EXEC)?;
+        look_up(before, address)
     }
 
     /// A region was mapped at `time`; without a module it evicts only.
@@ -247,6 +254,14 @@ fn changed<'s>(spaces: &'s mut HashMap<i32, Space, RandomState>, generation: &mu
     let space = spaces.entry(pid).or_default();
     space.generation = *generation;
     space
+}
+
+fn look_up(mappings: &Mappings, address: u64) -> Option<Found> {
+    let (_, mapping) = mappings.range(..=address).next_back()?;
+    if address >= mapping.end {
+        return None;
+    }
+    Some(Found { module: mapping.module?, offset: address.wrapping_add(mapping.delta) })
 }
 
 /// What a space held at `time`, and whether some of that was loaded later.

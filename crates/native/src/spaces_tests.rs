@@ -188,6 +188,23 @@ proptest! {
 }
 
 #[test]
+fn inside_of_an_exec_addresses_are_those_of_the_program_before() {
+    let mut spaces = Spaces::default();
+    let before = |spaces: &Spaces, byte| spaces.find_before_exec(1, byte).map(|found| found.module);
+    spaces.map(1, region(0, 8, Some(0)), 1);
+    assert_eq!(before(&spaces, 2), None);
+    spaces.exec(1, 10);
+    assert_eq!((spaces.find(1, 2), before(&spaces, 2), before(&spaces, 9)), (None, Some(0), None));
+    // The program, its interpreter, the vDSO: the kernel is at it. Then the first library: the program runs.
+    for (start, time) in [(10, 11), (20, 12), (30, 13)] {
+        spaces.map(1, region(start, 4, Some(1)), time);
+        assert_eq!(before(&spaces, 2), Some(0));
+    }
+    spaces.map(1, region(40, 4, Some(2)), 14);
+    assert_eq!(before(&spaces, 2), None);
+}
+
+#[test]
 fn a_mapping_in_the_middle_splits_the_older_one() {
     let mut spaces = Spaces::default();
     spaces.map(1, Region { start: 0x1000, end: 0x9000, offset: 0x400, module: Some(1) }, 1);

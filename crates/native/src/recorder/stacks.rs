@@ -245,7 +245,8 @@ impl Recorder {
         let ChainFrame { address, is_return, .. } = frame;
         // A call at the very end of a mapping returns to the first byte after it.
         let asked = if is_return { address.wrapping_sub(1) } else { address };
-        match self.spaces.find(sample.pid, asked) {
+        let found = self.spaces.find(sample.pid, asked);
+        match found.or_else(|| self.spaces.find_before_exec(sample.pid, asked)) {
             Some(found) => {
                 self.open(found.module, sample);
                 FrameRow { module: found.module, address: found.offset.wrapping_add(address - asked), is_return }
