@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
         // A few bytes may be told to become gigabytes: time is bounded here, memory by the reader.
         reader.limit_decompressed(16 << 20);
         let (recording, _) = read_perf_data(reader, &PerfDataOptions::default()).expect("memory can be read");
-        for sample in &recording.samples {
+        for sample in recording.samples.iter() {
             assert!(sample.stack == NONE || (sample.stack as usize) < recording.stacks.len());
             assert!((sample.thread as usize) < recording.threads.len());
         }
