@@ -4,7 +4,7 @@ use super::join::Run;
 use super::{DiffOptions, Evidence, Verdict};
 use crate::stats::blocks::{self, Series};
 use crate::stats::runs::{LEAST_RUNS, RunValue, log_cost, logit, share_of, welch};
-use crate::stats::{Estimate, adjust, student};
+use crate::stats::{Estimate, adjust, median, student};
 
 /// Fewer samples on both sides together are not tested.
 pub(super) const LEAST_HITS: f64 = 10.0;
@@ -184,12 +184,6 @@ impl Judge<'_> {
             None => 2.8 * (independent * per_sample * inflation).sqrt(),
         })
     }
-}
-
-pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }
 
 fn verdict(estimate: &Estimate, q: Option<f64>, threshold: f64, most: f64) -> Verdict {

@@ -252,7 +252,9 @@ pub fn diff(before: &[Reduced], after: &[Reduced], options: &DiffOptions) -> Res
         by: options.by,
         per_op,
         detectable: judge.detectable(&judged),
-        inflation: judge::median(judged.iter().filter(|row| row.q.is_some()).filter_map(|row| row.estimate.inflation)),
+        inflation: crate::stats::median(
+            judged.iter().filter(|row| row.q.is_some()).filter_map(|row| row.estimate.inflation),
+        ),
         threshold: options.threshold.unwrap_or(if per_op { 0.02 } else { 0.005 }),
         q: options.q,
         nodes: nodes(&joint, &judge, options),

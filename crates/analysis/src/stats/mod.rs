@@ -32,6 +32,19 @@ pub struct Estimate {
     pub inflation: Option<f64>,
 }
 
+/// The median: of an even number the mean of the two in the middle, of none `None`. Values that are not finite are left
+/// out.
+pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        count if count % 2 == 1 => Some(sorted[middle]),
+        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
+    }
+}
+
 /// Two-sided p-value and 95 % interval of a difference with this standard error.
 pub(crate) fn t_test(delta: f64, error: f64, df: f64) -> (f64, [f64; 2]) {
     if error <= 0.0 {
@@ -40,4 +53,15 @@ pub(crate) fn t_test(delta: f64, error: f64, df: f64) -> (f64, [f64; 2]) {
     }
     let half = student::quantile(0.975, df) * error;
     (student::two_sided(delta / error, df), [delta - half, delta + half])
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn medians_of_even_numbers_lie_between_the_two_in_the_middle() {
+        assert_eq!(super::median([]), None);
+        assert_eq!(super::median([f64::NAN, 3.0]), Some(3.0));
+        assert_eq!(super::median([4.0, 1.0]), Some(2.5));
+        assert_eq!(super::median([9.0, 1.0, 4.0]), Some(4.0));
+    }
 }

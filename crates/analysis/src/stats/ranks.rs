@@ -45,6 +45,7 @@ pub fn mann_whitney(before: &[f64], after: &[f64]) -> Option<Shift> {
     let least = least.clamp(1, pairs);
     let interval = [differences[least - 1], differences[pairs - least]];
     let interval = [interval[0].min(interval[1]), interval[0].max(interval[1])];
+    let median = |values: &[f64]| super::median(values.iter().copied()).unwrap_or_default();
     Some(Shift { medians: [median(before), median(after)], shift: median(&differences), interval, u, p })
 }
 
@@ -54,13 +55,6 @@ fn half_sign(difference: f64) -> f64 {
         d if d < 0.0 => 0.0,
         _ => 0.5,
     }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    if sorted.len().is_multiple_of(2) { (sorted[middle - 1] + sorted[middle]) / 2.0 } else { sorted[middle] }
 }
 
 /// Sizes of groups of equal values larger than one.

@@ -5,7 +5,7 @@ mod json;
 mod text;
 
 use burnmark_analysis::diff::{Diff, DiffRow, Evidence, Verdict};
-use burnmark_analysis::stats::ranks::Shift;
+use burnmark_analysis::stats::{self, ranks::Shift};
 
 use crate::TableForm;
 use crate::names::printable;
@@ -152,11 +152,7 @@ fn remarks(diff: &Diff, report: &DiffReport) -> Vec<String> {
 
 fn times(times: &RunTimes) -> String {
     let of = |ns: f64| duration(ns as i64);
-    let median = |values: &[f64]| {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
-    };
+    let median = |values: &[f64]| stats::median(values.iter().copied()).unwrap_or(0.0);
     match &times.shift {
         Some(shift) => format!(
             "{} time: {} before, {} after (medians), change {} [{}, {}], p = {} (Mann–Whitney)",
