@@ -209,11 +209,7 @@ fn regression(
     check.unit = after.metrics.first().map_or(String::new(), |metric| metric.unit.clone());
     check.runs = after.metrics.len();
     let Some(change) = change(before, after) else {
-        // From 0 nothing can be worse by a percentage; that it is still 0 is no regression.
-        let same = before.value == after.value;
-        check.status = if same { Status::Pass } else { Status::Inconclusive };
-        check.why =
-            (!same).then(|| "the baseline is 0: there is no change in percent; limit it by max or min".to_owned());
+        from_zero(&mut check, direction, after, policy);
         return check;
     };
     let worse = |ratio: f64| if direction == Direction::Lower { ratio * 100.0 } else { -ratio * 100.0 };
@@ -230,6 +226,33 @@ fn regression(
     };
     doubt(&mut check, &[before, after]);
     check
+}
+
+/// A baseline of 0 has no percentages; a figure that is to be low and rose from there is worse by more than any.
+fn from_zero(check: &mut Check, direction: Direction, after: &Found, policy: &Policy) {
+    if after.value == 0.0 {
+        check.status = Status::Pass;
+        return;
+    }
+    if direction == Direction::Higher {
+        check.status = Status::Inconclusive;
+        check.why = Some("the baseline is 0: there is no change in percent; limit it by max or min".to_owned());
+        return;
+    }
+    if after.value < 0.0 {
+        check.status = Status::Pass;
+        check.why = Some("the baseline is 0, and it fell below".to_owned());
+        return;
+    }
+    if after.ci.is_some_and(|[low, _]| low <= 0.0) {
+        check.status = Status::Inconclusive;
+        check.why =
+            Some("the baseline is 0: any rise is beyond every percentage, but its interval reaches 0".to_owned());
+        return;
+    }
+    check.status = if check.limit.is_some() { Status::Fail } else { Status::Warn };
+    check.severity = severity(f64::INFINITY, &policy.severity_pct);
+    check.why = Some("the baseline is 0: any rise is beyond every percentage".to_owned());
 }
 
 /// A change as a fraction of the value before.

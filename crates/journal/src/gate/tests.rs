@@ -100,7 +100,8 @@ fn regressions_against_a_baseline() {
         (100.0, 111.0, Status::Fail, Some("moderate")),
         (100.0, 150.0, Status::Fail, Some("severe")),
         (0.0, 0.0, Status::Pass, None),
-        (0.0, 1.0, Status::Inconclusive, None),
+        (0.0, 1.0, Status::Fail, Some("severe")),
+        (0.0, -1.0, Status::Pass, None),
     ] {
         let gate = judged(text, p95(after, None), p95(before, None));
         assert_eq!((gate.checks[0].status, gate.checks[0].severity), (status, severity), "{before} {after}");
@@ -110,6 +111,7 @@ fn regressions_against_a_baseline() {
     let rps = |value| vec![run(&[("throughput_rps", "rps", value, None)])];
     assert_eq!(judged(text, rps(80.0), rps(100.0)).checks[0].status, Status::Fail);
     assert_eq!(judged(text, rps(120.0), rps(100.0)).checks[0].status, Status::Pass);
+    assert_eq!(judged(text, rps(120.0), rps(0.0)).checks[0].status, Status::Inconclusive);
     // A limit of the value alone: the baseline is shown, and warned of.
     let gate = judged(MAX, p95(130.0, None), p95(100.0, None));
     let kinds: Vec<(LimitKind, Status)> = gate.checks.iter().map(|check| (check.kind, check.status)).collect();
@@ -127,6 +129,9 @@ fn several_runs_tell_how_sure_a_regression_is() {
     assert_eq!((check.status, check.runs), (Status::Inconclusive, 3));
     let [low, high] = check.ci.expect("three runs a side");
     assert!((low - 5.661_2).abs() < 1e-3 && (high - 10.391_6).abs() < 1e-3, "{low} {high}");
+    // From none to some: the runs tell how sure that is.
+    let risen = |after: &[f64]| judged(text, runs(after), runs(&[0.0, 0.0, 0.0])).checks[0].status;
+    assert_eq!([risen(&[5.0, 6.0, 7.0]), risen(&[0.0, 0.0, 5.0])], [Status::Fail, Status::Inconclusive]);
     // Five a side: by ranks.
     let tight = judged(text, runs(&[106.0, 106.1, 106.2, 106.3, 106.4]), runs(&[100.0, 100.1, 100.2, 100.3, 100.4]));
     assert_eq!(tight.checks[0].status, Status::Warn, "{:?}", tight.checks);
