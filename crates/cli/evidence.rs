@@ -135,13 +135,13 @@ pub(crate) fn gather(args: &EvidenceArgs, bottleneck: &str, keep: Keep) -> anyho
         results::targets(budget, &mut gathered);
     }
     gathered.category = gathered.category.or_else(|| args.category.clone());
-    said(args, &mut gathered);
+    said(args, &mut gathered)?;
     log::conclude(&mut gathered.evidence);
     Ok(gathered)
 }
 
 /// What people say.
-fn said(args: &EvidenceArgs, gathered: &mut Gathered) {
+fn said(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
     for text in &args.finding {
         gathered.evidence.unexpected.push(Finding { finding: text.clone(), evidence: None });
         gathered.option("finding", text);
@@ -150,8 +150,11 @@ fn said(args: &EvidenceArgs, gathered: &mut Gathered) {
         let mut parts =
             text.splitn(4, ';').map(|part| part.trim().to_owned()).map(|part| (!part.is_empty()).then_some(part));
         let mut next = || parts.next().flatten();
+        let Some(opportunity) = next() else {
+            bail!("--opportunity {text:?} says nothing: WHAT;GAIN;EFFORT;PRIORITY, of which WHAT is needed");
+        };
         gathered.evidence.opportunities.push(Opportunity {
-            opportunity: next().unwrap_or_default(),
+            opportunity,
             gain: next(),
             effort: next(),
             priority: next(),
@@ -162,6 +165,16 @@ fn said(args: &EvidenceArgs, gathered: &mut Gathered) {
     gathered.evidence.env.runtime.clone_from(&args.runtime);
     for (name, value) in [("runtime", &args.runtime), ("category", &args.category)] {
         value.iter().for_each(|value| gathered.option(name, value));
+    }
+    Ok(())
+}
+
+/// Says it, in the report too, when both sides are the same files.
+fn same(gathered: &mut Gathered, what: &str, sides: [&[PathBuf]; 2]) {
+    if let Some(warning) = inputs::warn_of_same(sides) {
+        let warning = format!("{what}: {warning}");
+        output::say(&format!("warning: {warning}"));
+        gathered.note(&warning);
     }
 }
 
@@ -186,6 +199,7 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, with: &With<'_>, gathered: &m
             gathered.input(role, path)?;
         }
     }
+    same(gathered, "profiles", [&sides[0], &sides[1]]);
     let read = |path: &Path| -> anyhow::Result<Profile> {
         open::filtered(open::open(path, &args.read)?.profile, &args.filter, &args.read.pid, None)
     };
@@ -235,8 +249,8 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, with: &With<'_>, gathered: &m
     }
     chosen(args, gathered);
     let label = |function: &Identity| label(with.rules, function);
-    gathered.function = log::headline_of(&diff, bottleneck).map(|row| texts::kept(&row.identity.name, keep_args));
-    let subject = log::subject_of(&diff, bottleneck);
+    let subject = log::headline_of(&diff, bottleneck);
+    gathered.function = subject.map(|row| texts::kept(&row.identity.name, keep_args));
     gathered.category = args.category.clone().or_else(|| subject.and_then(|row| label(&row.identity).0));
     let options = GatherOptions { bottleneck, keep_args, operations: args.per_op, label: &label };
     let mut found = log::profiles(&diff, &options);

@@ -35,6 +35,29 @@ pub(crate) fn are_different(paths: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What to say when both sides are the same files by content; nothing if they are not, or if it can't be told.
+pub(crate) fn warn_of_same(sides: [&[PathBuf]; 2]) -> Option<&'static str> {
+    let lengths = sides.map(|side| {
+        let length = |path: &PathBuf| std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|m| m.len());
+        let mut lengths: Vec<Option<u64>> = side.iter().map(length).collect();
+        lengths.sort_unstable();
+        lengths
+    });
+    if lengths[0].is_empty() || lengths[0] != lengths[1] || lengths[0].contains(&None) {
+        return None;
+    }
+    let hashes = sides.map(|side| {
+        let hash = |path: &PathBuf| burnmark_journal::log::hash_file(path).ok().map(|(sha256, _)| sha256);
+        let mut hashes = side.iter().map(hash).collect::<Option<Vec<String>>>()?;
+        hashes.sort_unstable();
+        Some(hashes)
+    });
+    (hashes[0].is_some() && hashes[0] == hashes[1]).then_some(SAME)
+}
+
+const SAME: &str =
+    "before and after are the same, byte for byte, so nothing can have changed: is one of them the wrong file?";
+
 /// A text that somebody wrote; what is no file, or too large to be one, is refused.
 pub(crate) fn text_file(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -77,11 +77,17 @@ fn reader(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
     })
 }
 
-/// Reads figures, and prints warnings.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Measured> {
-    let measured = metrics::read(reader(path)?).with_context(|| format!("cannot read {}", name(path)))?;
-    output::print_warnings(&name(path), &measured.warnings);
-    Ok(measured)
+/// Reads the figures of one run or of each of a list, with their names, and prints warnings.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<(String, Measured)>> {
+    let runs = metrics::read_runs(reader(path)?).with_context(|| format!("cannot read {}", name(path)))?;
+    let several = runs.len() > 1;
+    let named = |(index, run)| {
+        let number = if several { format!(" [{}]", index + 1) } else { String::new() };
+        (name(path) + &number, run)
+    };
+    let runs: Vec<(String, Measured)> = runs.into_iter().enumerate().map(named).collect();
+    runs.iter().for_each(|(name, run)| output::print_warnings(name, &run.warnings));
+    Ok(runs)
 }
 
 /// Reads memory over time, and prints warnings.

@@ -189,8 +189,11 @@ fn results_that_differ_by_more_than_the_change_are_told() {
     write(folder, "s.json", &figures("s", 0.4));
     let text = burnmark_in(folder, &["report", "--metrics", "ms.json,s.json"]).ok().stdout;
     assert!(text.contains("p95_latency is in \"ms\" before and in \"s\" after"), "{text}");
+    write(folder, "again.json", &figures("ms", 501.0));
+    let alike = burnmark_in(folder, &["report", "--metrics", "ms.json,again.json"]).ok().stdout;
+    assert!(!alike.contains("- note:"), "{alike}");
     let same = burnmark_in(folder, &["report", "--metrics", "ms.json,ms.json"]).ok().stdout;
-    assert!(!same.contains("- note:"), "{same}");
+    assert!(same.contains("- note: results: before and after are the same"), "{same}");
 }
 
 #[test]

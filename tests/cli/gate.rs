@@ -339,3 +339,47 @@ fn numbers_that_are_none() {
         assert_eq!(burnmark_in(folder.path(), &arguments).code, 2, "{arguments:?}");
     }
 }
+
+#[test]
+fn a_figure_that_rose_from_zero_is_beyond_every_percentage() {
+    let folder = folder();
+    let (refused, home) = (fixture("autocannon/refused.json"), fixture("autocannon/home.json"));
+    let budget = r#"{"metrics": {"errors": {"max_regression_pct": 10}}}"#;
+    let run = gate(folder.path(), budget, &[&refused, "--baseline", &home, "--json"]);
+    assert_eq!((statuses(&run), run.code), (vec!["fail".to_owned()], 3), "{}", run.stdout);
+    let run = gate(folder.path(), budget, &[&home, "--baseline", &home, "--json"]);
+    assert_eq!((statuses(&run), run.code), (vec!["pass".to_owned()], 0), "{}", run.stdout);
+}
+
+/// The list that `metrics --json` writes of several files is as good as the files.
+#[test]
+fn a_list_of_runs_is_the_runs() {
+    let folder = folder();
+    let run = |at: usize, value: f64| {
+        let text = format!(
+            "{{\"schema\": \"burnmark.metrics/1\", \"metrics\": [{{\"name\": \"p95_latency_ms\", \"unit\": \"ms\", \
+             \"direction\": \"lower\", \"value\": {value}}}]}}"
+        );
+        std::fs::write(folder.path().join(format!("{at}.json")), text).expect("there is room");
+        format!("{at}.json")
+    };
+    let before: Vec<String> = (0..4).map(|at| run(at, 100.0 + at as f64)).collect();
+    let after: Vec<String> = (4..8).map(|at| run(at, 150.0 + at as f64)).collect();
+    let list = |files: &[String], name: &str| {
+        let words: Vec<&str> = ["metrics", "--json"].into_iter().chain(files.iter().map(String::as_str)).collect();
+        let text = burnmark_in(folder.path(), &words).ok().stdout;
+        std::fs::write(folder.path().join(name), text).expect("there is room");
+    };
+    list(&before, "before.json");
+    list(&after, "after.json");
+    let budget = r#"{"metrics": {"p95_latency_ms": {"max_regression_pct": 10}}}"#;
+    let lists = gate(folder.path(), budget, &["after.json", "--baseline", "before.json", "--json"]);
+    let mut words: Vec<&str> = after.iter().map(String::as_str).collect();
+    for file in &before {
+        words.extend(["--baseline", file]);
+    }
+    words.push("--json");
+    let files = gate(folder.path(), budget, &words);
+    assert_eq!((lists.json(), lists.code), (files.json(), 3));
+    assert_eq!(lists.json()["checks"][0]["runs"], 4);
+}

@@ -256,6 +256,21 @@ fn verify_tells_and_repair_mends() {
     // Not to be read any more: its row must not vanish without a word.
     std::fs::write(entry, &text[..50]).expect("room");
     burnmark_in(folder, &["log", "render", "LOG.md"]).fails(1, &["is no log entry", "burnmark log verify"]);
+    // What can't be mended is not promised, and attachments are not removed because their entries are lost.
+    let run = burnmark_in(folder, &["log", "verify", "--repair"]);
+    assert_eq!(run.code, 3);
+    assert!(
+        run.stdout.contains("--repair can't mend what is left") && run.stdout.contains("version control"),
+        "{}",
+        run.stdout
+    );
+    std::fs::remove_dir_all(folder.join(".burnmark/iterations")).expect("there");
+    for repair in [&[][..], &["--repair"]] {
+        let run = burnmark_in(folder, &[&["log", "verify"][..], repair].concat());
+        assert_eq!(run.code, 3);
+        assert!(run.stdout.contains("iterations: it is missing") && !run.stdout.contains("mends"), "{}", run.stdout);
+    }
+    assert_eq!(std::fs::read_dir(folder.join(".burnmark/attachments")).expect("there").count(), 1);
 }
 
 #[test]
@@ -284,6 +299,7 @@ fn mistakes_are_answered_with_what_to_do() {
     burnmark_in(folder, &[&some[..], &["--before", "a.perf"]].concat()).fails(2, &["--after"]);
     burnmark_in(folder, &["log", "add", "--bottleneck", "b", "--change", "c", "--metric", "x=1"])
         .fails(2, &["two numbers"]);
+    burnmark_in(folder, &[&some[..], &["--opportunity", " ;;;"]].concat()).fails(1, &["--opportunity", "WHAT"]);
     assert!(!folder.join(".burnmark").exists(), "nothing is left of what failed");
     std::fs::create_dir_all(folder.join(".burnmark")).expect("room");
     std::fs::create_dir(folder.join("elsewhere")).expect("room");

@@ -19,7 +19,8 @@ fn the_report_has_its_verdict_first_and_every_table() {
     let folder = folder.path();
     write(folder, "old.perf", &perf_script(6));
     write(folder, "new.perf", &perf_script(3));
-    let sides = ["report", "--before", "old.perf", "--after", "new.perf"];
+    let bare = ["report", "--before", "old.perf", "--after", "new.perf"];
+    let sides = [&bare[..], &["--bottleneck", "hot"]].concat();
     write(folder, "budget.json", r#"{"metrics": {"throughput_rps": {"min": 200}}} // of the service"#);
     let more = ["-o", "report.md", "--metric", "throughput_rps=100,150", "--budget", "budget.json"];
     let run = burnmark_in(folder, &[&sides[..], &more].concat()).ok();
@@ -34,7 +35,9 @@ fn the_report_has_its_verdict_first_and_every_table() {
     }
     assert!(text.contains("| throughput_rps | 100 rps | 150 rps | 50.0 % |"), "{text}");
     assert!(text.contains("| throughput_rps | 100 rps | 150 rps | ≥ 200 rps | fail, severe |"), "{text}");
-    assert!(text.contains("bottleneck: hot\n"), "the heaviest before, if nobody says another: {text}");
+    assert!(text.contains("bottleneck: hot\n"), "{text}");
+    let unnamed = burnmark_in(folder, &bare).ok().stdout;
+    assert!(unnamed.contains("bottleneck: hot\n"), "what fell most, if nobody says another: {unnamed}");
     assert!(!text.contains("/home/ann"), "{text}");
     assert!(!folder.join(".burnmark").exists(), "nothing is kept");
 
@@ -69,4 +72,43 @@ fn a_comment_has_room_for_every_section() {
     let headings =
         |text: &str| text.lines().filter(|line| line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(headings(&small), headings(&whole));
+}
+
+/// A share grows when others shrink: only of a function that somebody named is it a verdict.
+#[test]
+fn the_share_of_a_function_that_nobody_named_is_no_verdict() {
+    let folder = folder();
+    let folder = folder.path();
+    write(folder, "old.folded", "main;b 1000\nmain;c 500\nmain;JSON.parse 500\n");
+    write(folder, "new.folded", "main;b 1000\nmain;c 500\nmain;JSON.parse 50\n");
+    let sides = ["report", "--before", "old.folded", "--after", "new.folded"];
+    for more in [&["--bottleneck", "requests are slow"][..], &[]] {
+        let text = burnmark_in(folder, &[&sides[..], more].concat()).ok().stdout;
+        assert!(text.contains("**Verdict: not tested**, share of JSON.parse: 25 % → 3.2"), "{text}");
+        assert!(text.contains("is no verdict") && text.contains("--bottleneck"), "{text}");
+        assert!(text.contains("- category: serialization"), "of the row's function: {text}");
+    }
+    let named = [&sides[..], &["--bottleneck", "JSON.parse is slow"]].concat();
+    let losing =
+        ["--metric", "error_rate_pct=0,3", "--metric", "throughput_rps=100,90", "--metric", "p95_latency_ms=9,8"];
+    let text = burnmark_in(folder, &[&named[..], &losing].concat()).ok().stdout;
+    assert!(text.contains("**Verdict: improved**, share of JSON.parse"), "{text}");
+    assert!(text.contains("; error_rate_pct and throughput_rps went the other way"), "{text}");
+}
+
+#[test]
+fn the_same_file_on_both_sides_is_told() {
+    let folder = folder();
+    let folder = folder.path();
+    write(folder, "old.folded", "main;b 1000\n");
+    write(folder, "copy.folded", "main;b 1000\n");
+    let run = burnmark_in(folder, &["report", "--before", "old.folded", "--after", "copy.folded"]).ok();
+    for text in [&run.stdout, &run.stderr] {
+        assert!(text.contains("before and after are the same"), "{text}");
+    }
+    let run = burnmark_in(folder, &["diff", "old.folded", "copy.folded"]).ok();
+    assert!(run.stdout.contains("before and after are the same"), "{}", run.stdout);
+    write(folder, "copy.folded", "main;b 1001\n");
+    let run = burnmark_in(folder, &["diff", "old.folded", "copy.folded"]).ok();
+    assert!(!run.stdout.contains("are the same"), "{}", run.stdout);
 }

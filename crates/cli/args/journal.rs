@@ -336,7 +336,17 @@ fn figures(text: &str) -> Result<Figures, String> {
     let (name, values) = rest.rsplit_once('=').filter(|(name, _)| !name.trim().is_empty()).ok_or_else(bad)?;
     let (before, after) = values.split_once(',').ok_or_else(bad)?;
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(bad);
+    // The direction is understood behind the name, too.
+    let (name, direction) = match (name.trim().rsplit_once(':'), direction) {
+        (Some((name, "higher")), None | Some(Direction::Higher)) => (name, Some(Direction::Higher)),
+        (Some((name, "lower")), None | Some(Direction::Lower)) => (name, Some(Direction::Lower)),
+        (Some((_, "higher" | "lower")), _) => return Err("it is said to be better both higher and lower".to_owned()),
+        _ => (name.trim(), direction),
+    };
     let name = name.trim();
+    if name.is_empty() {
+        return Err(bad());
+    }
     Ok(Figures {
         text: text.to_owned(),
         name: name.to_owned(),
@@ -390,7 +400,14 @@ mod tests {
         assert_eq!(figure.direction, Direction::Lower);
         assert_eq!(figures("throughput_rps=1,2").expect("a figure").direction, Direction::Higher);
         assert_eq!(figures("hits=1,2:higher").expect("a figure").direction, Direction::Higher);
-        for bad in ["", "x", "x=1", "=1,2", "x=1,inf", "x=a,b", "x=1,2:up"] {
+        for text in ["hits:higher=1,2", "hits:higher=1,2:higher"] {
+            let hits = figures(text).expect("a figure");
+            assert_eq!((hits.name.as_str(), hits.direction), ("hits", Direction::Higher), "{text}");
+        }
+        let rps = figures("idle_rps:lower=1,2").expect("a figure");
+        assert_eq!((rps.name.as_str(), rps.unit.as_str(), rps.direction), ("idle_rps", "rps", Direction::Lower));
+        assert_eq!(figures("p95{a:b}=1,2").expect("a figure").name, "p95{a:b}");
+        for bad in [":higher=1,2", "x:higher=1,2:lower", "", "x", "x=1", "=1,2", "x=1,inf", "x=a,b", "x=1,2:up"] {
             assert!(figures(bad).is_err(), "{bad}");
         }
     }

@@ -107,7 +107,7 @@ fn finish(args: &CompareArgs, sides: &Sides, runs: [Runs; 2]) -> anyhow::Result<
         Sides::Pids(_) => args.how.per_op,
     };
     let operations = operations(&reduced, per_op);
-    show(Compared { reduced, operations, names, times, next: None }, &args.how)
+    show(Compared { reduced, operations, names, times, next: None, warnings: Vec::new() }, &args.how)
 }
 
 fn sides(args: &CompareArgs) -> anyhow::Result<Sides> {

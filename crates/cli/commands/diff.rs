@@ -37,8 +37,9 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let reduced = read_sides(&sides, &read, &args.filter, &mut |_| Ok(()))?;
     let names = sides.each_ref().map(|paths| name(paths));
     let next = next_command(&reduced);
+    let warnings = inputs::warn_of_same([&sides[0], &sides[1]]).map(str::to_owned).into_iter().collect();
     let operations = operations(&reduced, args.how.per_op);
-    let compared = Compared { reduced, operations, names, times: Vec::new(), next };
+    let compared = Compared { reduced, operations, names, times: Vec::new(), next, warnings };
     show(compared, &args.how)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -51,6 +52,8 @@ pub(crate) struct Compared {
     pub(crate) names: [String; 2],
     pub(crate) times: Vec<RunTimes>,
     pub(crate) next: Option<String>,
+    /// What a reader must know of the inputs.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The same number of operations for every run of a side.
@@ -75,6 +78,7 @@ pub(crate) fn show(mut compared: Compared, how: &DiffHow) -> anyhow::Result<()> 
     let [before, after] = &compared.reduced;
     let mut diff = burnmark_analysis::diff::diff(before, after, &options)?;
     diff.warnings.extend(aligned);
+    diff.warnings.append(&mut compared.warnings);
     let report = DiffReport {
         names: compared.names,
         limit: save::table_rows(Some(how.limit)),

@@ -80,10 +80,10 @@ fn side(paths: &[PathBuf], budget: &Budget, args: &GateArgs) -> anyhow::Result<S
     for path in paths {
         match results::kind(path)? {
             Kind::Snapshot => heap.push(path.as_path()),
-            Kind::Results => side.results.push((results::name(path), results::read(path)?)),
+            Kind::Results => side.results.extend(results::read(path)?),
             Kind::Profile => profile(path, budget, args, &mut side)?,
             Kind::Unsure => match results::read(path) {
-                Ok(measured) => side.results.push((results::name(path), measured)),
+                Ok(runs) => side.results.extend(runs),
                 Err(_) => profile(path, budget, args, &mut side)?,
             },
         }

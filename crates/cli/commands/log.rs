@@ -236,16 +236,21 @@ fn verify(args: &LogVerifyArgs) -> anyhow::Result<ExitCode> {
             text += &format!("{}: {}\n", problem.path, problem.what);
         }
         let mendable = verified.problems.iter().filter(|problem| problem.mendable).count();
+        let next = match (args.repair, verified.problems.len()) {
+            (_, 0) => String::new(),
+            (true, _) => {
+                "; --repair can't mend what is left: bring these files back from version control (`git log -- \
+                          PATH` finds them) or a backup"
+                    .to_owned()
+            }
+            (false, _) if mendable > 0 => format!("; `burnmark log verify --repair` mends {mendable} of them"),
+            (false, _) => String::new(),
+        };
         text += &format!(
-            "{} entries, {} attachments, {} problems{}\n",
+            "{} entries, {} attachments, {} problems{next}\n",
             verified.entries,
             verified.attachments,
             verified.problems.len(),
-            if mendable > 0 {
-                format!("; `burnmark log verify --repair` mends {mendable} of them")
-            } else {
-                String::new()
-            }
         );
         output::print(&text)?;
     }

@@ -11,7 +11,7 @@ use crate::{output, results};
 pub(crate) fn run(args: &MetricsArgs) -> anyhow::Result<ExitCode> {
     let mut read = Vec::new();
     for path in &args.files {
-        read.push((results::name(path), results::read(path)?));
+        read.extend(results::read(path)?);
     }
     output::print(&metrics(&read, &form(&args.form)))?;
     Ok(ExitCode::SUCCESS)

@@ -39,17 +39,18 @@ pub(super) fn typed(figures: &[Figures], known: Known, gathered: &mut Gathered) 
 /// Results of load tests and benchmarks, of one run or several a side.
 pub(super) fn files(args: &EvidenceArgs, gathered: &mut Gathered) -> anyhow::Result<()> {
     let mut sides = [Vec::new(), Vec::new()];
-    for side in 0..2 {
-        inputs::are_different(&args.metrics.iter().filter_map(|pair| pair.get(side).cloned()).collect::<Vec<_>>())?;
-    }
+    let paths = [0, 1].map(|side| args.metrics.iter().filter_map(|pair| pair.get(side).cloned()).collect::<Vec<_>>());
+    paths.iter().try_for_each(|side| inputs::are_different(side))?;
+    super::same(gathered, "results", [&paths[0], &paths[1]]);
     for pair in &args.metrics {
         for ((path, side), name) in pair.iter().zip(&mut sides).zip(["before", "after"]) {
             gathered.input(&format!("metrics {name}"), path)?;
-            let measured = results::read(path)?;
-            for note in &measured.notes {
-                gathered.note(&format!("{}: {note}", measured.source.name()));
+            for (_, measured) in results::read(path)? {
+                for note in &measured.notes {
+                    gathered.note(&format!("{}: {note}", measured.source.name()));
+                }
+                side.push((super::file_name(path), measured));
             }
-            side.push((super::file_name(path), measured));
         }
     }
     let [before, after] = sides.each_ref().map(|side| side.iter().map(|(_, run)| run.clone()).collect::<Vec<_>>());

@@ -165,10 +165,11 @@ impl Budget {
         let bad = |what: String| Error::BadBudget { what };
         let text = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
         let text = text.map_err(|error| bad(format!("it is no text in UTF-8 (byte {})", error.valid_up_to())))?;
-        if !without_comments(text).trim_start().starts_with('{') {
+        let plain = without_comments(text).map_err(bad)?;
+        if !plain.trim_start().starts_with('{') {
             return Err(bad("it is no object: it begins with {\"metrics\": …".to_owned()));
         }
-        let budget: Self = serde_json::from_str(&without_comments(text)).map_err(|error| bad(error.to_string()))?;
+        let budget: Self = serde_json::from_str(&plain).map_err(|error| bad(error.to_string()))?;
         budget.check().map_err(bad)?;
         Ok(budget)
     }
@@ -260,7 +261,7 @@ fn in_order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, M
 }
 
 /// JSON with its comments (`//`, `#`, `/* */`) and trailing commas blanked out, so that places stay what they were.
-fn without_comments(text: &str) -> String {
+fn without_comments(text: &str) -> Result<String, String> {
     let mut plain: Vec<char> = text.chars().collect();
     let mut at = 0;
     let mut comma = None;
@@ -274,10 +275,14 @@ fn without_comments(text: &str) -> String {
                 }
                 comma = None;
             }
-            '/' if next == Some('/') => at = blank(&mut plain, at, |_, char| char == '\n'),
-            '#' => at = blank(&mut plain, at, |_, char| char == '\n'),
+            '/' if next == Some('/') => at = blank(&mut plain, at, |_, char| char == '\n').0,
+            '#' => at = blank(&mut plain, at, |_, char| char == '\n').0,
             '/' if next == Some('*') => {
-                let end = blank(&mut plain, at, |before, char| before == ['*', '/'] || char == '\0');
+                let (end, before) = blank(&mut plain, at, |before, _| before == ['*', '/']);
+                if before != ['*', '/'] {
+                    let line = 1 + plain[..at].iter().filter(|char| **char == '\n').count();
+                    return Err(format!("the comment that begins with /* in line {line} has no end: close it with */"));
+                }
                 at = end.saturating_sub(1);
             }
             ',' => comma = Some(at),
@@ -291,12 +296,12 @@ fn without_comments(text: &str) -> String {
         }
         at += 1;
     }
-    plain.into_iter().collect()
+    Ok(plain.into_iter().collect())
 }
 
 /// Blanks from `at` to where `ends` says, of the two characters before and the one that would be next; returns where
-/// that is. Line ends stay.
-fn blank(text: &mut [char], at: usize, ends: impl Fn([char; 2], char) -> bool) -> usize {
+/// that is, and the two. Line ends stay.
+fn blank(text: &mut [char], at: usize, ends: impl Fn([char; 2], char) -> bool) -> (usize, [char; 2]) {
     let mut before = [' ', ' '];
     let mut end = at;
     while end < text.len() && !ends(before, text[end]) {
@@ -307,7 +312,7 @@ fn blank(text: &mut [char], at: usize, ends: impl Fn([char; 2], char) -> bool) -
         }
         end += 1;
     }
-    end
+    (end, before)
 }
 
 #[cfg(test)]
@@ -339,6 +344,8 @@ mod tests {
             Budget::parse(b"{ // c\n /* x\n */\n \"metrics\": {\"a\": {\"maxx\": 1}}}").expect_err("unknown key");
         let error = error.to_string();
         assert!(error.contains("unknown field `maxx`") && error.contains("line 4"), "{error}");
+        let open = Budget::parse(b"{\"metrics\": {\"a\": {\"max\": 1}}}\n/* \"b\"").expect_err("no end").to_string();
+        assert!(open.contains("line 2 has no end"), "{open}");
         for open in ["{ /* ", "{ // ", "{ \"a\\", "/*/", "{,}", "/**/"] {
             assert!(Budget::parse(open.as_bytes()).is_err(), "{open}");
         }

@@ -242,11 +242,15 @@ fn memory_column(cell: &str) -> Option<(String, f64)> {
             .any(|part| word.starts_with(part))
     });
     let scale = words.last().and_then(|word| unit(word));
-    if !is_memory && scale.is_none() || words.iter().any(|word| matches!(*word, "pct" | "percent")) {
+    // A lone letter is a unit only of what is memory: `phase_b` counts no bytes.
+    let is_letter = matches!(words.last(), Some(&("b" | "k"))) && !cell.contains(['(', '[']);
+    if !is_memory && (scale.is_none() || is_letter) || words.iter().any(|word| matches!(*word, "pct" | "percent")) {
         return None;
     }
     let kept: Vec<&str> = words.iter().copied().filter(|word| unit(word).is_none()).collect();
-    Some((kept.join("_"), scale.unwrap_or(1.0)))
+    // A column may be called by its unit alone: `MB`.
+    let name = if kept.is_empty() { "memory".to_owned() } else { kept.join("_") };
+    Some((name, scale.unwrap_or(1.0)))
 }
 
 /// Reading in progress.

@@ -74,17 +74,30 @@ fn marked(status: Status) -> &'static str {
     }
 }
 
-fn with_unit(value: Option<f64>, unit: &str) -> String {
+/// What is limited, and the limit; of what fails with as many digits as it takes to see which is larger.
+fn told(check: &Check) -> [Option<String>; 2] {
+    let regression = check.kind == LimitKind::MaxRegression;
+    let both = [if regression { check.change_pct } else { check.value }, check.limit];
+    let short = both.map(|number| number.map(figure));
+    let [Some(value), Some(limit)] = both else { return short };
+    if check.status != Status::Fail || value == limit || short[0] != short[1] {
+        return short;
+    }
+    let exact = |decimals| [value, limit].map(|number| crate::numbers::decimal(number, decimals));
+    let Some([value, limit]) = (4..=17).map(exact).find(|[value, limit]| value != limit) else { return short };
+    [value, limit].map(|text| Some(text.trim_end_matches('0').trim_end_matches('.').to_owned()))
+}
+
+fn with_unit(value: Option<String>, unit: &str) -> String {
     match value {
-        Some(value) if unit.is_empty() => figure(value),
-        Some(value) => format!("{} {unit}", figure(value)),
+        Some(value) if unit.is_empty() => value,
+        Some(value) => format!("{value} {unit}"),
         None => String::new(),
     }
 }
 
 /// What is asked for: `≤ 200 ms`, `at most 10 % worse`.
-fn target(check: &Check) -> String {
-    let limit = check.limit.map(figure);
+fn target(check: &Check, limit: Option<String>) -> String {
     let unit = if check.unit.is_empty() { String::new() } else { format!(" {}", check.unit) };
     match (check.kind, limit) {
         (LimitKind::Min, Some(limit)) => format!("≥ {limit}{unit}"),
@@ -95,7 +108,7 @@ fn target(check: &Check) -> String {
     }
 }
 
-fn change(check: &Check) -> String {
+fn change(check: &Check, limited: Option<String>) -> String {
     check.change_pct.map_or(String::new(), |percent| {
         let direction = if percent > 0.0 {
             " worse"
@@ -104,7 +117,9 @@ fn change(check: &Check) -> String {
         } else {
             ""
         };
-        format!("{} %{direction}", figure(percent.abs()))
+        // What fails is worse, and so has no sign.
+        let failed = limited.filter(|_| check.status == Status::Fail);
+        format!("{} %{direction}", failed.unwrap_or_else(|| figure(percent.abs())))
     })
 }
 
@@ -113,12 +128,17 @@ fn grid(gate: &Gate) -> Grid {
         ["metric", ">baseline", ">current", ">target", ">change", "95 % interval", "severity", "status", "why"];
     let mut grid = Grid::new(&columns);
     for check in &gate.checks {
+        let [compared, limit] = told(check);
+        let (value, limited) = match check.kind {
+            LimitKind::MaxRegression => (check.value.map(figure), compared),
+            _ => (compared, None),
+        };
         grid.rows.push(vec![
             check.what.clone(),
-            with_unit(check.baseline, &check.unit),
-            with_unit(check.value, &check.unit),
-            target(check),
-            change(check),
+            with_unit(check.baseline.map(figure), &check.unit),
+            with_unit(value, &check.unit),
+            target(check, limit),
+            change(check, limited),
             interval(check.ci) + if check.change_pct.is_some() && check.ci.is_some() { " %" } else { "" },
             check.severity.unwrap_or_default().to_owned(),
             marked(check.status).to_owned(),
@@ -276,5 +296,25 @@ mod tests {
             assert!(text.len() < 400 || text.len() == whole.len() || text.contains("more row"), "{room}");
         }
         assert!(gate_within(&gate, 900 << 10).len() <= 900 << 10);
+    }
+
+    #[test]
+    fn what_fails_is_seen_to_be_beyond() {
+        for (value, limit, told) in [
+            (200.000_04, 200.0, ["200.00004 ms", "≤ 200 ms"]),
+            (200.004, 200.001, ["200.004 ms", "≤ 200.001 ms"]),
+            (201.0, 200.0, ["201 ms", "≤ 200 ms"]),
+        ] {
+            let text = format!("{{\"metrics\": {{\"p95_latency_ms\": {{\"max\": {limit}}}}}}}");
+            let budget = Budget::parse(text.as_bytes()).expect("a budget");
+            let run = format!(
+                "{{\"schema\": \"burnmark.metrics/1\", \"metrics\": [{{\"name\": \"p95_latency_ms\", \"unit\": \"ms\", \
+                 \"direction\": \"lower\", \"value\": {value}}}]}}"
+            );
+            let run = burnmark_journal::metrics::read(run.as_bytes()).expect("ours");
+            let evidence = Evidence { results: vec![("a".to_owned(), run)], ..Evidence::default() };
+            let markdown = super::gate(&judge(&budget, &evidence), &TableForm::Markdown);
+            assert!(told.iter().all(|part| markdown.contains(&format!("| {part} |"))), "{told:?} in {markdown}");
+        }
     }
 }

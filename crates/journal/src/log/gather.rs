@@ -128,7 +128,14 @@ pub fn profiles(diff: &Diff, options: &GatherOptions<'_>) -> Evidence {
     };
     evidence.metrics.extend(cost(diff));
     evidence.metrics.extend(options.operations.and_then(|operations| wall(diff, operations)));
-    evidence.metrics.extend(headline.map(|row| share(diff, row, options)));
+    evidence.metrics.extend(headline.map(|row| share(diff, row, named.is_some(), options)));
+    if let Some(row) = headline.filter(|_| named.is_none()) {
+        evidence.notes.push(format!(
+            "no function of the profiles is named as the bottleneck, so the share of `{}` is no verdict: a share also \
+             changes when other functions do; name the function (--bottleneck), or give what was counted (--per-op)",
+            kept(&row.identity.name, options.keep_args)
+        ));
+    }
     evidence.unexpected = unexpected(diff, headline, named, options);
     evidence.priorities = priorities(&evidence.top_after);
     evidence.opportunities = opportunities(&evidence.priorities);
@@ -167,15 +174,9 @@ fn heaviest<'d>(rows: impl Iterator<Item = &'d DiffRow>) -> Option<&'d DiffRow> 
     heaviest.filter(|row| row.before.self_share > 0.0)
 }
 
-/// The function whose figure stands in the row if there is no other: one that the words name, in full or by the last part
-/// of its path; else the heaviest before.
+/// The function whose figure stands in the row if there is no other, and whose kind of work is the entry's: one that the
+/// words name; else the one whose self value surely fell most, as that is what was changed; else the heaviest before.
 pub fn headline_of<'d>(diff: &'d Diff, bottleneck: &str) -> Option<&'d DiffRow> {
-    named_in(diff, bottleneck).or_else(|| heaviest(diff.rows.iter()))
-}
-
-/// The function whose kind of work is the entry's: one that the words name; else the one whose self value surely fell most,
-/// as that is what was changed; else the heaviest before.
-pub fn subject_of<'d>(diff: &'d Diff, bottleneck: &str) -> Option<&'d DiffRow> {
     let improved = diff.rows.iter().filter(|row| Verdict::from(row.verdict) == Verdict::Improved);
     let whole = diff.whole.as_ref().and_then(|whole| Some([whole.before.cost?, whole.after.cost?])).unwrap_or([1.0; 2]);
     let fall = |row: &DiffRow| row.before.self_share * whole[0] - row.after.self_share * whole[1];
@@ -308,13 +309,13 @@ pub fn of_runs(diff: &Diff, operations: [f64; 2]) -> [Vec<Vec<Metric>>; 2] {
     [0, 1].map(|side| diff.facts[side].iter().map(|facts| run(facts, operations[side])).collect())
 }
 
-/// The part of the time that a function takes.
-fn share(diff: &Diff, row: &DiffRow, options: &GatherOptions<'_>) -> MetricChange {
+/// The part of the time that a function takes. Of one that nobody named it is no verdict.
+fn share(diff: &Diff, row: &DiffRow, is_named: bool, options: &GatherOptions<'_>) -> MetricChange {
     let name = format!("share of {}", kept(&row.identity.name, options.keep_args));
     let values = [row.before.self_share, row.after.self_share];
     let mut change = MetricChange { name, unit: "%".to_owned(), ..changed(diff, row, values, 100.0) };
-    if diff.per_op {
-        // The row's verdict is on its cost.
+    // With counted operations the row's verdict is on its cost.
+    if diff.per_op || !is_named {
         change.ci = None;
         change.q = None;
         change.method = None;

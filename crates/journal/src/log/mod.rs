@@ -46,7 +46,7 @@ pub use entry::{
     Verdict,
 };
 pub use error::Error;
-pub use gather::{GatherOptions, Label, conclude, headline_of, metrics, of_runs, profiles, retained, subject_of};
+pub use gather::{GatherOptions, Label, conclude, headline_of, metrics, of_runs, profiles, retained};
 pub use store::{Added, Draft, Read, Row, Stored, add, find, is_log, read, rows};
 pub use targets::targets;
 pub use texts::time_in_name;

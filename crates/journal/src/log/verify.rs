@@ -156,6 +156,15 @@ fn look(folder: &Path) -> Result<(Verified, Vec<Mend>), Error> {
     // With entries that can't be read, nobody knows what they name.
     let readable = look.verified.problems.iter().all(|problem| !problem.path.starts_with(ENTRIES) || problem.mendable)
         || files(&entries_folder)?.len() == entries.len();
+    let orphaned = !all.is_empty() && !entries_folder.is_dir();
+    if orphaned {
+        let what = format!(
+            "it is missing, with all entries: if git has it, `git checkout -- {}` brings it back",
+            entries_folder.display()
+        );
+        look.problem(&entries_folder, what, None);
+    }
+    let readable = readable && !orphaned;
     for path in all {
         let relative = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
         if !named.contains(&relative) {

@@ -98,8 +98,16 @@ pub(super) fn read<R: BufRead>(mut lines: Lines<R>) -> Result<Measured, Error> {
     }
     let measured = collect.finish();
     if measured.metrics.is_empty() {
+        let bad = |what: String| Err(Error::BadResults { source_name: Source::K6Points.name(), what });
+        if !metrics.is_empty() && metrics.values().all(|metric| metric.kind.is_none()) {
+            return bad(
+                "it has points, but not the lines with \"type\":\"Metric\" that say what they are of: was the \
+                        beginning of the file cut off, or filtered by \"Point\"? Give the whole file"
+                    .to_owned(),
+            );
+        }
         let what = "no metric has a value: did the run make any request?".to_owned();
-        return Err(Error::BadResults { source_name: Source::K6Points.name(), what });
+        return bad(what);
     }
     Ok(measured)
 }

@@ -169,29 +169,56 @@ impl Measured {
 /// # Errors
 /// When the input can't be read, or is no layout that is known.
 pub fn read(input: impl BufRead) -> Result<Measured, Error> {
+    let mut runs = read_runs(input)?;
+    match (runs.pop(), runs.len()) {
+        (Some(run), 0) => Ok(run),
+        (_, others) => {
+            let what = format!("it is a list of {} runs: give one of them", others + 1);
+            Err(Error::BadResults { source_name: Source::Burnmark.name(), what })
+        }
+    }
+}
+
+/// Reads results of one run, or of all runs of the list that `burnmark metrics --json` writes of several files.
+///
+/// # Errors
+/// When the input can't be read, or is no layout that is known.
+pub fn read_runs(input: impl BufRead) -> Result<Vec<Measured>, Error> {
     let mut lines = Lines::new(input);
     let start = lines.peek()?;
     let first = start.iter().copied().find(|byte| !byte.is_ascii_whitespace());
     match first {
         None => Err(Error::Empty),
-        Some(b'{') if k6_points::sniff(start) => k6_points::read(lines),
-        Some(b'{' | b'[') if !crate::series::sniff_lines(start) => document(&lines.document()?),
-        _ if locust::sniff(start) => locust::read(lines),
-        _ => memory::read(lines),
+        Some(b'{') if k6_points::sniff(start) => k6_points::read(lines).map(one),
+        Some(b'[') if own::sniff_list(start) => documents(&lines.document()?),
+        Some(b'{' | b'[') if !crate::series::sniff_lines(start) => documents(&lines.document()?),
+        _ if locust::sniff(start) => locust::read(lines).map(one),
+        _ => memory::read(lines).map(one),
     }
 }
 
-/// A JSON document as a whole.
-fn document(bytes: &[u8]) -> Result<Measured, Error> {
+fn one(measured: Measured) -> Vec<Measured> {
+    vec![measured]
+}
+
+/// A JSON document as a whole: of one run, or our own list of several.
+fn documents(bytes: &[u8]) -> Result<Vec<Measured>, Error> {
     let json::Document(value) = serde_json::from_slice(bytes).map_err(|error| Error::UnknownResults {
         seen: match error.classify() {
             serde_json::error::Category::Data => error.to_string(),
             _ => format!("it begins like JSON, but is none: {error}; a run that was cut off leaves such files"),
         },
     })?;
+    match own::list(&value) {
+        Some(runs) => runs.iter().map(document).collect(),
+        None => document(&value).map(one),
+    }
+}
+
+fn document(value: &serde_json::Value) -> Result<Measured, Error> {
     let sniffed = [k6::read, artillery::read, autocannon::read, hyperfine::read, oha::read, criterion::read, own::read];
     for reader in sniffed {
-        if let Some(read) = reader(&value) {
+        if let Some(read) = reader(value) {
             let measured = read?;
             if measured.metrics.is_empty() {
                 let what = "nothing was measured in it: did any request or run succeed?".to_owned();
@@ -200,5 +227,5 @@ fn document(bytes: &[u8]) -> Result<Measured, Error> {
             return Ok(measured);
         }
     }
-    Err(Error::UnknownResults { seen: json::seen(&value) })
+    Err(Error::UnknownResults { seen: json::seen(value) })
 }

@@ -19,6 +19,19 @@ pub(super) fn read(document: &Value) -> Option<Result<Measured, Error>> {
     Some(metrics(&document["metrics"]).map_err(bad))
 }
 
+/// The documents of a list, each of a run.
+pub(super) fn list(document: &Value) -> Option<&[Value]> {
+    let runs = document.as_array().filter(|runs| !runs.is_empty())?;
+    let is_own = |run: &Value| run["schema"].as_str().is_some_and(|schema| schema.starts_with("burnmark.metrics/"));
+    runs.iter().all(is_own).then_some(runs)
+}
+
+/// Whether a list begins with a document of ours, before what its figures are called is looked at.
+pub(super) fn sniff_list(start: &[u8]) -> bool {
+    const SCHEMA: &[u8] = b"\"burnmark.metrics/";
+    start[..start.len().min(256)].windows(SCHEMA.len()).any(|window| window == SCHEMA)
+}
+
 fn metrics(list: &Value) -> Result<Measured, String> {
     let list = list.as_array().ok_or("it has no list \"metrics\"")?;
     let mut collect = Collect::new(Source::Burnmark);

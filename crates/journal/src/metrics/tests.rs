@@ -259,6 +259,29 @@ fn memory_over_time_has_peaks_and_slopes() {
 }
 
 #[test]
+fn columns_of_letters_are_no_memory() {
+    for text in ["a,b\n1,2\n", "time,phase_b\n1,2\n", "plan_k,x\n1,2\n"] {
+        let error = read(text.as_bytes()).expect_err(text).to_string();
+        assert!(error.contains("no results that are known") || error.contains("begins"), "{error}");
+    }
+    for (text, name) in [
+        ("time,MB\n1,2\n2,3\n", "max_memory_mb"),
+        ("time,rss_k\n1,2\n2,3\n", "memory_mb"),
+        ("time,footprint (B)\n1,2\n2,3\n", "max_footprint_mb"),
+    ] {
+        let measured = read(text.as_bytes()).expect(text);
+        assert!(measured.has(name), "{name}: {:?}", measured.metrics);
+    }
+}
+
+#[test]
+fn points_without_what_declares_them_are_told() {
+    let points = br#"{"metric":"http_reqs","type":"Point","data":{"time":"2026-01-01T00:00:00Z","value":1}}"#;
+    let error = read(&points[..]).expect_err("nothing says what http_reqs is").to_string();
+    assert!(error.contains("\"type\":\"Metric\"") && error.contains("whole file"), "{error}");
+}
+
+#[test]
 fn own_json_is_read_back() {
     let document = br#"{"schema": "burnmark.metrics/1", "source": "x", "metrics": [
         {"name": "p95_latency_ms", "unit": "ms", "direction": "lower", "value": 12.5, "n": 3, "p99": 20}]}"#;

@@ -9,7 +9,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use burnmark_journal::log::{Attachment, Entry, Row, Verdict};
+use burnmark_journal::Direction;
+use burnmark_journal::log::{Attachment, Entry, Evidence, Known, MetricChange, Row, Verdict};
 
 use crate::numbers::counted;
 use document::{Document, Part, sentence, words};
@@ -28,6 +29,9 @@ pub const REPORT_MARK: &str = "<!-- burnmark:report -->";
 
 /// Columns of somebody's words in running text.
 const LINE: usize = 500;
+
+/// A figure of one run that is worse by less than this is not told as a loss.
+const LOSS_PERCENT: f64 = 1.0;
 
 /// Entries whose evidence is rendered below the table.
 const DETAILED: usize = 30;
@@ -100,7 +104,8 @@ fn head(document: &mut Document, entry: &Entry) {
         let change = format!("{}: {} → {}", metric.name, of(metric.before), of(metric.after));
         format!(", {} ({})", words(&change, LINE), tables::improvement(metric))
     });
-    document.line(format!("**Verdict: {}**{}", evidence.verdict.word(), figures.unwrap_or_default()));
+    let figures = figures.unwrap_or_default();
+    document.line(format!("**Verdict: {}**{figures}{}", evidence.verdict.word(), losses(evidence)));
     let mut item = |name: &str, text: String| {
         if !text.is_empty() {
             document.line(format!("- {name}: {text}"));
@@ -121,6 +126,35 @@ fn head(document: &mut Document, entry: &Entry) {
     }
     for note in evidence.notes.iter().filter(|note| !evidence.env.changed.contains(note)) {
         item("note", sentence(note, LINE));
+    }
+}
+
+/// What an improvement came with: measured figures that went the other way, surely or by more than a single run's noise.
+fn losses(evidence: &Evidence) -> String {
+    if evidence.verdict != Verdict::Improved {
+        return String::new();
+    }
+    let is_worse = |metric: &&MetricChange| match (metric.verdict, metric.improvement_pct, metric.before, metric.after)
+    {
+        (Verdict::Regressed, ..) => true,
+        // A share that was not tested grows where others shrink.
+        (Verdict::NotTested, ..) if metric.name.starts_with("share of ") => false,
+        (Verdict::NotTested, Some(percent), ..) => percent <= -LOSS_PERCENT,
+        // From 0 there is no percentage.
+        (Verdict::NotTested, None, Some(before), Some(after)) => {
+            after != before && (after < before) == (metric.direction == Direction::Higher)
+        }
+        _ => false,
+    };
+    let measured = evidence.metrics.iter().filter(|metric| metric.evidence == Known::Measured);
+    let names: Vec<&str> = measured.filter(is_worse).map(|metric| metric.name.as_str()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("; {} went the other way", words(one, LINE)),
+        [one, other] => format!("; {} went the other way", words(&format!("{one} and {other}"), LINE)),
+        [one, other, rest @ ..] => {
+            format!("; {} and {} more went the other way", words(&format!("{one}, {other}"), LINE), rest.len())
+        }
     }
 }
 
