@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use burnmark_model::Warning;
+use burnmark_report::message;
 
 /// The most warnings of one input that are printed; the rest are counted.
 const WARNINGS_SHOWN: usize = 10;
@@ -29,21 +30,32 @@ pub(crate) fn print_error(error: &anyhow::Error) {
             text.push_str(&cause);
         }
     }
-    say(&format!("{}: {text}", paint("error", "1;31")));
+    say_marked("error", "1;31", &text);
 }
 
 /// Prints what was wrong with an input.
 pub(crate) fn print_warnings(name: &str, warnings: &[Warning]) {
     for warning in warnings.iter().take(WARNINGS_SHOWN) {
-        say(&format!("{}: {name}: {warning}", paint("warning", "1;33")));
+        say_marked("warning", "1;33", &format!("{name}: {warning}"));
     }
     if let Some(more) = warnings.len().checked_sub(WARNINGS_SHOWN).filter(|more| *more > 0) {
-        say(&format!("{}: {name}: {more} more warnings (`burnmark info --json` lists all)", paint("warning", "1;33")));
+        say_marked("warning", "1;33", &format!("{name}: {more} more warnings (`burnmark info --json` lists all)"));
     }
 }
 
-/// Prints a line for the person at the terminal. A closed standard error is nothing to fail for.
+/// Prints a line for the person at the terminal. Names of files and their contents may be part of it, and do nothing to
+/// the terminal.
 pub(crate) fn say(line: &str) {
+    say_table(&message(line));
+}
+
+fn say_marked(mark: &str, code: &str, text: &str) {
+    say_table(&format!("{}: {}", paint(mark, code), message(text)));
+}
+
+/// Prints text that may have colours, and in which names are escaped already. A closed standard error is nothing to fail
+/// for.
+pub(crate) fn say_table(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", inert(line));
 }
 

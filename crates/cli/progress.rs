@@ -87,7 +87,7 @@ fn follow(what: String, total: Option<u64>, counter: Arc<AtomicU64>, template: &
             return;
         }
         let bar = new_bar(total, template);
-        bar.set_message(what);
+        bar.set_message(burnmark_report::message(&what).into_owned());
         while !stopped.load(Ordering::Relaxed) {
             bar.set_position(counter.load(Ordering::Relaxed));
             std::thread::park_timeout(TICK);

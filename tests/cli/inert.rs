@@ -154,3 +154,32 @@ fn names_are_no_commands_to_a_runner() {
         assert!(names.iter().any(|name| (run.stdout.clone() + &run.stderr).contains(name)), "{arguments:?}");
     }
 }
+
+/// Names of files and what stands in them reach the terminal in errors, warnings and notes, too.
+#[test]
+fn messages_do_nothing_to_a_terminal() {
+    let folder = folder();
+    let folder = folder.path();
+    write(folder, "main.folded", "main 60\nmain;work 40\n");
+    write(folder, "budget.json", r#"{"\u001b[31mkey": 1}"#);
+    write(folder, "rules.toml", "[[rule]]\ncategory = \"\\u001b[31mx\"\nfunction = [\"*\"]\n");
+    write(folder, "torn.toml", "[[rule]\u{1b}[31m\n\u{9b}31m\u{202e}\n");
+    write(folder, "a\u{1b}[31mb.folded", "main 1\n");
+    let gate = |budget| ["gate", "--budget", budget, "main.folded"];
+    for arguments in [
+        &["top", "absent\u{1b}[31m\u{9b}\u{202e}"][..],
+        &["trend", "a\u{1b}[31mb.folded"],
+        &["convert", "a\u{1b}[31mb.folded", "-o", "c\u{1b}]0;t\u{7}.pb.gz"],
+        &["flame", "a\u{1b}[31mb.folded", "-o", "c\u{1b}]0;t\u{7}.svg"],
+        &gate("budget.json"),
+        &["top", "main.folded", "--findings", "--rules", "rules.toml"],
+        &["top", "main.folded", "--findings", "--rules", "torn.toml"],
+        &["top", "main.folded", "--value", "\u{1b}[31mx"],
+    ] {
+        let run = burnmark_in(folder, arguments);
+        let text = run.stdout + &run.stderr;
+        let raw = text.chars().find(|char| char.is_control() && *char != '\n' || *char == '\u{202e}');
+        assert_eq!(raw, None, "{arguments:?}: {text:?}");
+        assert!(text.contains("\\x1b") || text.contains("\\u{1b}"), "{arguments:?}: {text:?}");
+    }
+}

@@ -80,7 +80,7 @@ fn add(args: &LogAddArgs) -> anyhow::Result<ExitCode> {
         let rows = log::rows(&read.entries);
         let row = rows.iter().filter(|row| row.entry.id == entry.id).cloned().collect::<Vec<_>>();
         let form = TableForm::Terminal { width: terminal_width(), colours: output::colours(&std::io::stderr()) };
-        output::say(burnmark_report::log_list(&row, &form).trim_end());
+        output::say_table(burnmark_report::log_list(&row, &form).trim_end());
     }
     output::print(&format!("{}\n", entry.id))?;
     Ok(ExitCode::SUCCESS)
@@ -252,7 +252,7 @@ fn verify(args: &LogVerifyArgs) -> anyhow::Result<ExitCode> {
             verified.attachments,
             verified.problems.len(),
         );
-        output::print(&text)?;
+        output::print(&burnmark_report::message(&text))?;
     }
     Ok(if verified.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_CHECK_FAILED) })
 }

@@ -53,5 +53,6 @@ pub use journal::{
     report_json, splice, verify_json,
 };
 pub use metrics::metrics;
+pub use names::message;
 pub use top::{TableForm, top, top_json};
 pub use trend::{TrendReport, points_csv, trend_svg, trends};

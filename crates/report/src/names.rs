@@ -15,16 +15,35 @@ pub(crate) fn printable(name: &str) -> Cow<'_, str> {
     if name.contains(RUNNER_COMMAND) {
         return printable(&name.replace(RUNNER_COMMAND, "##\\x5b")).into_owned().into();
     }
-    if !name.contains(is_unprintable) {
-        return if name.is_empty() { "[no name]".into() } else { name.into() };
+    if name.is_empty() { "[no name]".into() } else { escaped(name, is_unprintable) }
+}
+
+/// A message for a terminal, of one line or several: names of files and what stands in them may be part of it. As in
+/// tables, characters that move the cursor, change colours, reorder text or cannot be seen are written as escapes; ends
+/// of lines and tabs stay. Colours of one's own are added afterwards.
+///
+/// ```
+/// assert_eq!(burnmark_report::message("cannot open a\x1b[31mb:\n\tno"), "cannot open a\\x1b[31mb:\n\tno");
+/// ```
+pub fn message(text: &str) -> Cow<'_, str> {
+    if text.contains(RUNNER_COMMAND) {
+        return message(&text.replace(RUNNER_COMMAND, "##\\x5b")).into_owned().into();
     }
-    let mut result = String::with_capacity(name.len() + 8);
-    for char in name.chars() {
+    escaped(text, |char| is_unprintable(char) && !matches!(char, '\n' | '\t'))
+}
+
+/// The text with escapes for some characters.
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_escaped) {
+        return text.into();
+    }
+    let mut result = String::with_capacity(text.len() + 8);
+    for char in text.chars() {
         match char {
+            _ if !is_escaped(char) => result.push(char),
             '\n' => result.push_str("\\n"),
             '\r' => result.push_str("\\r"),
             '\t' => result.push_str("\\t"),
-            _ if !is_unprintable(char) => result.push(char),
             // Writing to a string does not fail.
             '\0'..='\x7f' => _ = write!(result, "\\x{:02x}", u32::from(char)),
             _ => _ = write!(result, "\\u{{{:x}}}", u32::from(char)),
@@ -110,6 +129,16 @@ mod tests {
         assert_eq!(
             printable("\x1b[31m\0\u{9b}\n\u{202e}\u{2066}\u{feff}\u{ffff}\u{1fffe}"),
             r"\x1b[31m\x00\u{9b}\n\u{202e}\u{2066}\u{feff}\u{ffff}\u{1fffe}"
+        );
+    }
+
+    #[test]
+    fn messages_keep_their_lines() {
+        assert_eq!(message("plain é 函\n\tnext"), "plain é 函\n\tnext");
+        assert_eq!(message(""), "");
+        assert_eq!(
+            message("a\x1b]0;t\x07\r\x7f\u{9b}\n\u{202e}##[x"),
+            "a\\x1b]0;t\\x07\\r\\x7f\\u{9b}\n\\u{202e}##\\x5bx"
         );
     }
 
