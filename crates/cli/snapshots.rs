@@ -84,7 +84,8 @@ pub(crate) fn times(paths: &[PathBuf]) -> (Vec<Option<u64>>, Option<&'static str
         Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
     };
     let changed: Option<Vec<u64>> = paths.iter().map(changed).collect();
-    match changed.filter(|times| is_ordered(times) && times.first() != times.last()) {
+    // A copy or a clone changes files at once, in any order: equal times are none.
+    match changed.filter(|times| times.windows(2).all(|pair| pair[0] < pair[1])) {
         Some(times) => (times.into_iter().map(Some).collect(), Some(OF_FILES)),
         None => (vec![None; paths.len()], Some(NO_TIMES)),
     }

@@ -267,6 +267,8 @@ struct Reading {
     furthest: (f64, u64),
     /// The process that wrote the lines, where they tell.
     pid: Option<String>,
+    /// What the first cell that is not understood is, where, and what to write instead.
+    refused: Option<String>,
     notes: Vec<String>,
     warnings: Vec<Warning>,
 }
@@ -281,9 +283,22 @@ struct Record {
 
 impl Reading {
     fn new(every: Option<f64>) -> Self {
-        let (series, notes, warnings, furthest) = Default::default();
+        let (series, refused, notes, warnings, furthest) = Default::default();
         let (source, latest) = (Source::MemoryUsage, f64::NEG_INFINITY);
-        Self { source, every, series, timed: 0, untimed: 0, latest, backwards: 0, furthest, pid: None, notes, warnings }
+        Self {
+            source,
+            every,
+            series,
+            timed: 0,
+            untimed: 0,
+            latest,
+            backwards: 0,
+            furthest,
+            pid: None,
+            refused,
+            notes,
+            warnings,
+        }
     }
 
     fn warn(&mut self, message: &str, line: u64) {
@@ -294,6 +309,12 @@ impl Reading {
                 self.warnings.push(Warning { message: message.to_owned(), position, count: 1 });
             }
         }
+    }
+
+    /// Keeps what is wrong with the first cell that is not understood.
+    fn refuse(&mut self, cell: &str, line: u64, why: &str) {
+        let cell = || cell.trim().chars().take(40).collect::<String>();
+        self.refused.get_or_insert_with(|| format!("{:?} in line {line} is {why}", cell()));
     }
 
     /// Takes a note of the process that wrote a line.
@@ -420,6 +441,12 @@ impl Reading {
                 Some(at) => {
                     let found = timestamp(cells[at].trim()).or_else(|| epoch(&cells[at], &columns.time_name));
                     if found.is_none() {
+                        self.refuse(
+                            &cells[at],
+                            lines.number,
+                            "no time that is understood: write seconds, or \
+                                     2026-01-31T12:00:00Z",
+                        );
                         self.warn("a row has no time that is understood: it is left out", lines.number);
                         continue;
                     }
@@ -433,6 +460,13 @@ impl Reading {
             });
             let values: Vec<_> = values.collect();
             if values.len() < columns.memory.len() {
+                let is_refused = |cell: &&String| cell.trim().parse::<f64>().is_err();
+                let cell = columns.memory.iter().map(|(at, ..)| &cells[*at]).find(is_refused);
+                let cell = cell.map_or("", String::as_str);
+                let has_separators = cell.contains([',', '\'', ' ', '_', '.'])
+                    && cell.chars().all(|char| char.is_ascii_digit() || ",' _.".contains(char));
+                let why = if has_separators { "no number: it has separators, write digits alone" } else { "no number" };
+                self.refuse(cell, lines.number, why);
                 self.warn("a row has a cell of memory that is no number: the cell is left out", lines.number);
             }
             self.add(time, values.into_iter(), lines.number);
@@ -465,7 +499,8 @@ impl Reading {
     fn finish(mut self) -> Result<SeriesSet, Error> {
         self.series.retain(|series| !series.points.is_empty());
         if self.series.is_empty() {
-            return Err(Error::UnknownSeries { seen: "no line has a number of bytes".to_owned() });
+            let seen = self.refused.unwrap_or_else(|| "no line has a number of bytes".to_owned());
+            return Err(Error::UnknownSeries { seen });
         }
         let some_timed = self.timed > 0;
         if some_timed && self.untimed > 0 {

@@ -9,9 +9,13 @@
 //! do so with all lags). What levels off is no leak: the last third alone must rise, and so must a parabola through all
 //! minima there.
 //!
+//! Of a rise that begins in the last tenth, ten low points know nothing: what is stable by them must not end above what it
+//! was before, or it is inconclusive (see `ending`).
+//!
 //! What a program did while nobody measured is not known: where points stop for longer than a block, the series is cut,
 //! and its largest part is judged, with a warm-up of its own.
 
+mod ending;
 mod slope;
 
 #[cfg(test)]
@@ -215,6 +219,14 @@ pub fn trend(series: &Series, options: &TrendOptions) -> Result<Trend, Error> {
         inflation: found.inflation,
     };
     (trend.verdict, trend.why) = judge(&trend, options.allowed_per_hour);
+    if trend.verdict == TrendVerdict::Stable
+        && let Some(rise) = ending::rise(kept, ending::least(&trend, options.allowed_per_hour))
+    {
+        trend.verdict = TrendVerdict::Inconclusive;
+        trend.why = rise.why();
+        // It may go on, or be all there is.
+        trend.ci[1] = trend.ci[1].max(per_hour(rise.by() / (last.time - from)));
+    }
     Ok(trend)
 }
 

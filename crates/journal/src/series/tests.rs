@@ -66,7 +66,13 @@ fn what_is_none_is_refused() {
         ("hello\n", "it begins \"hello\""),
         ("time,requests\n1,2\n", "it begins"),
         ("{\"rss\": null}\n", "no line has a number of bytes"),
-        ("time,rss\nx,1\n", "no line has a number"),
+        ("time,rss\nx,1\n", "\"x\" in line 2 is no time that is understood"),
+        (
+            "time,rss\n01/02/2026 00:00:00,1\n",
+            "\"01/02/2026 00:00:00\" in line 2 is no time that is understood: write seconds",
+        ),
+        ("time,rss\n0,\"100,000,000\"\n1,\"x\"\n", "\"100,000,000\" in line 2 is no number: it has separators"),
+        ("time,rss\n0,many\n", "\"many\" in line 2 is no number;"),
     ] {
         let error = read(text.as_bytes(), None).expect_err(text).to_string();
         assert!(error.contains(part), "{text:?}: {error}");

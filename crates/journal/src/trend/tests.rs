@@ -175,3 +175,38 @@ fn bursts_and_late_points_are_no_gaps() {
     let error = trend(&few, &TrendOptions::default()).expect_err("eight points").to_string();
     assert!(error.contains("largest part without a gap"), "{error}");
 }
+
+/// Ten low points don't know of a rise in the last tenth.
+#[test]
+fn a_rise_at_the_end_is_not_stable() {
+    let judged = |series: &Series, allowed: f64| {
+        let options = TrendOptions { allowed_per_hour: allowed, ..TrendOptions::default() };
+        trend(series, &options).expect("enough points")
+    };
+    // Flat at 100 MB, then 10 MB a second: from within the last two tenths, the last one, its half.
+    for begin in [180, 185, 190, 193] {
+        let late = line((0..200).map(|second| (f64::from(second), 1e8 + 1e7 * f64::from((second - begin).max(0)))));
+        let found = judged(&late, 0.0);
+        assert_eq!(found.verdict, TrendVerdict::Inconclusive, "{begin}: {found:?}");
+        assert!(found.why.contains(&format!("the last {} s rise", 199 - begin)), "{}", found.why);
+        // What it grew by, in the 99 s that are looked at.
+        let grown = 1e7 * f64::from(197 - begin - 1) / 99.0 * 3_600.0;
+        assert!(found.ci[1] >= grown, "{begin}: {found:?}");
+        // If that much is allowed, it is.
+        assert_eq!(judged(&late, 2e10).verdict, TrendVerdict::Stable);
+    }
+    // Teeth of garbage, of any length and cut anywhere, are no rise; nor is a last point alone, nor less than 5 %.
+    for (length, points) in
+        (7..200).flat_map(|length| [(length, 3_600), (length, 3_600 + length / 2), (length, 3_599 + length)])
+    {
+        let teeth = line(
+            (0..points).map(|second| (f64::from(second), 50e6 + 3e7 * f64::from(second % length) / f64::from(length))),
+        );
+        let found = judged(&teeth, 0.0);
+        assert!(!found.why.contains("rise,"), "{length} {points}: {found:?}");
+    }
+    let spike = line((0..200).map(|second| (f64::from(second), if second < 198 { 1e8 } else { 2e8 })));
+    assert_eq!(judged(&spike, 0.0).verdict, TrendVerdict::Stable);
+    let little = line((0..200).map(|second| (f64::from(second), if second < 190 { 1e8 } else { 1.04e8 })));
+    assert_eq!(judged(&little, 0.0).verdict, TrendVerdict::Stable);
+}

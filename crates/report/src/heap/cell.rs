@@ -1,6 +1,6 @@
 //! What stands in a table: numbers with their meaning, so that people get units and machines plain numbers.
 
-use crate::numbers::{count, decimal, percent};
+use crate::numbers::{count, decimal, duration, percent};
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +56,7 @@ impl Cell {
             },
             Self::Rate(rate, true) => rate.map_or(String::new(), |rate| format!("{} each", decimal(rate, 0))),
             Self::Rate(rate, false) => rate.map_or(String::new(), |rate| decimal(rate, 2)),
-            Self::Seconds(seconds) => seconds.map_or("–".to_owned(), |seconds| format!("{seconds} s")),
+            Self::Seconds(seconds) => seconds.map_or("–".to_owned(), time),
             Self::Members(members) => listed(members, ", ", |(class, number, size)| {
                 format!("{} {class} ({})", count(*number), bytes((*size).into()))
             }),
@@ -83,6 +83,11 @@ impl Cell {
             Self::Yes(yes) => if *yes { "yes" } else { "" }.to_owned(),
         }
     }
+}
+
+/// Whole seconds.
+fn time(seconds: i64) -> String {
+    if seconds < 120 { format!("{seconds} s") } else { duration(seconds.saturating_mul(1_000_000_000)) }
 }
 
 impl From<String> for Cell {
@@ -138,6 +143,7 @@ mod tests {
         assert_eq!(both(Cell::Rate(Some(1.0), true)), texts("1 each", "1"));
         assert_eq!(both(Cell::Rate(None, false)), texts("", ""));
         assert_eq!(both(Cell::Seconds(Some(7))), texts("7 s", "7"));
+        assert_eq!(both(Cell::Seconds(Some(99_000))), texts("27 h 30 min", "99000"));
         let members = vec![("A, b".to_owned(), 1_000, 20_480)];
         assert_eq!(both(Cell::Members(members)), texts("1,000 A, b (20.0 KiB)", "1000 A, b (20480 bytes)"));
         assert_eq!(both(Cell::Excerpt("abc".to_owned(), 2)), texts("ab", "abc"));
