@@ -110,7 +110,8 @@ fn children_that_are_started_later_belong_to_it() {
     }
     let folder = folder();
     let script = "sleep 1; for i in 1 2 3; do (i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done) & done; wait";
-    for (more, processes) in [(&[][..], 3), (&["--no-children"], 0)] {
+    // The shell itself, and the `sleep` that was there before, may or may not have been met.
+    for (more, processes) in [(&[][..], 3..=5), (&["--no-children"], 0..=1)] {
         let mut target = Target::start(Command::new("sh").args(["-c", script]));
         let pid = target.pid();
         let args = [&["record", "-p", &pid, "--json"], more].concat();
@@ -119,8 +120,7 @@ fn children_that_are_started_later_belong_to_it() {
         let info = burnmark_in(folder.path(), &["info", "--json"]).ok().json();
         // None are known where nothing was sampled.
         let sampled = info["processes"].as_u64().unwrap_or(0);
-        // The shell itself may or may not have been met.
-        assert!((processes..=processes + 1).contains(&sampled), "{more:?}: {info}");
+        assert!(processes.contains(&sampled), "{more:?}: {info}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
