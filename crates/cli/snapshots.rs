@@ -24,8 +24,8 @@ pub(crate) const OUT_OF_ORDER: &str = "the snapshots are not in the order in whi
 const OF_FILES: &str = "times of the heap snapshots are those of the files' last change: a copy may have another";
 
 /// Said where those can't be right either.
-const NO_TIMES: &str = "when the heap snapshots were taken is not known: their names don't say it, and by their last change the \
-     files are not in this order";
+const NO_TIMES: &str = "when the heap snapshots were taken is not known: their names don't say it (as Node's do, \
+     Heap.YYYYMMDD.HHMMSS…), and the files' last changes don't follow one another in this order";
 
 /// What a snapshot begins with, blanks left out.
 const BEGINS: &[u8] = b"{\"snapshot\":{";

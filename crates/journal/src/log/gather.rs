@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burnmark_analysis::diff::{Diff, DiffRow, Facts};
 use burnmark_analysis::matching::Identity;
+use burnmark_analysis::stats::median;
 use burnmark_analysis::stats::ranks::{LEAST_RUNS, mann_whitney};
 use burnmark_heap::Growth;
 use burnmark_model::ValueType;
@@ -70,7 +71,7 @@ pub fn metrics(before: &[Vec<Metric>], after: &[Vec<Metric>]) -> Vec<MetricChang
 }
 
 fn metric(name: &str, unit: &str, direction: Direction, runs: &[Vec<f64>; 2]) -> MetricChange {
-    let [before, after] = runs.each_ref().map(|runs| median(runs));
+    let [before, after] = runs.each_ref().map(|runs| median(runs.iter().copied()));
     let improvement = |after: Option<f64>| direction.improvement_percent(before?, after?);
     let enough = runs.iter().all(|runs| runs.len() >= LEAST_RUNS);
     let shift = if enough { mann_whitney(&runs[0], &runs[1]) } else { None };
@@ -99,17 +100,6 @@ fn metric(name: &str, unit: &str, direction: Direction, runs: &[Vec<f64>; 2]) ->
         };
     }
     change
-}
-
-fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        length if length % 2 == 0 => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
-        _ => Some(sorted[middle]),
-    }
 }
 
 /// Everything that a comparison of profiles tells.

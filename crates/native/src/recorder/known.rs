@@ -8,8 +8,8 @@ use foldhash::fast::RandomState;
 
 use crate::recording::NONE;
 
-/// A hash of a stack's addresses. It is 128 bits wide and seeded anew in each process: that two stacks have the same is
-/// less likely than that the machine errs, whatever the input.
+/// A hash of a stack's addresses. It is 128 bits wide and seeded anew in each process: that two stacks have the same by
+/// chance is less likely than that the machine errs, and who writes a file doesn't know the seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ChainHash([u64; 2]);
 
