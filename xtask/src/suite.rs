@@ -58,9 +58,12 @@ pub(crate) struct ProofOptions {
 
 #[derive(Args)]
 pub(crate) struct CalibrateOptions {
-    /// All of it: 300 resampled pairs, 60 pairs run, 30 comparisons; two hours on a machine that does nothing else
+    /// All of it: 300 resampled pairs, 60 pairs run, 30 comparisons; half an hour on a machine that does nothing else
     #[arg(long)]
     full: bool,
+    /// Record for so many minutes at most; the next call goes on with what is in target/calibrate
+    #[arg(long)]
+    minutes: Option<f64>,
     /// This burnmark instead of the one built from the checkout
     #[arg(long)]
     burnmark: Option<String>,
@@ -138,9 +141,12 @@ pub(crate) fn calibrate(root: &Path, options: &CalibrateOptions) -> Result<bool>
             || shell::succeeds(shell::cargo(root, &["build", "--release", "--bin", "burnmark"]))?);
     let burnmark = options.burnmark.as_deref().unwrap_or("target/release/burnmark");
     let profile: &[&str] = if options.full { &["--release"] } else { &[] };
-    let run = [&["run"], profile, &["--example", "calibrate", "--", burnmark, programs, "target/calibrate"]].concat();
+    let folder = if options.full { "target/calibrate/full" } else { "target/calibrate/short" };
+    let run = [&["run"], profile, &["--example", "calibrate", "--", burnmark, programs, folder]].concat();
     let full: &[&str] = if options.full { &["--full"] } else { &[] };
-    Ok(built && shell::succeeds(shell::cargo(root, &[&run, full].concat()))?)
+    let minutes = options.minutes.map(|minutes| minutes.to_string());
+    let minutes: Vec<&str> = minutes.iter().flat_map(|minutes| ["--minutes", minutes]).collect();
+    Ok(built && shell::succeeds(shell::cargo(root, &[&run, full, &minutes].concat()))?)
 }
 
 /// Every benchmark, or those of one crate.

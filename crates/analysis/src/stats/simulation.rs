@@ -23,15 +23,15 @@ impl Random {
     }
 }
 
-/// Hits per block of a function in one run.
-fn profile(random: &mut Random, dwell: f64) -> [f64; BLOCKS] {
+/// Hits per block of a function in one run, `factor` times those of the programs above.
+fn profile(random: &mut Random, dwell: f64, factor: f64) -> [f64; BLOCKS] {
     let mut hits = [0.0; BLOCKS];
     let mut share = 0.0;
     for sample in 0..SAMPLES {
         if sample == 0 || random.unit() < 1.0 / dwell {
             share = if random.unit() < 0.5 { 0.02 } else { 0.18 };
         }
-        if random.unit() < share {
+        if random.unit() < share * factor {
             hits[sample * BLOCKS / SAMPLES] += 1.0;
         }
     }
@@ -50,13 +50,14 @@ fn plain_blocks(before: &[f64], after: &[f64]) -> f64 {
     student::two_sided((q - p) / (v + w).sqrt(), 18.0)
 }
 
-/// Percent of false alarms at a nominal 5 %: plain proportions, ten blocks, ten blocks with the correction.
-fn false_alarms(dwell: f64) -> [f64; 3] {
+/// Percent of alarms at a nominal 5 %: plain proportions, ten blocks, ten blocks with the correction. The second run has
+/// `factor` times the first one's hits.
+fn alarms(dwell: f64, factor: f64) -> [f64; 3] {
     let totals = [(SAMPLES / BLOCKS) as f64; BLOCKS];
     let mut alarms = [0; 3];
     for trial in 0..TRIALS {
         let mut random = Random(trial as u64 ^ (dwell as u64) << 32);
-        let (before, after) = (profile(&mut random, dwell), profile(&mut random, dwell));
+        let (before, after) = (profile(&mut random, dwell, 1.0), profile(&mut random, dwell, factor));
         let series = |hits| Series { hits, totals: &totals, effective: SAMPLES as f64 };
         let p = [
             compare_untimed_shares(&series(&before), &series(&after)).p,
@@ -71,21 +72,35 @@ fn false_alarms(dwell: f64) -> [f64; 3] {
 }
 
 /// The table says 4.5/18/63/78 % for plain proportions, 4.7/4.7/7.5/15 % for ten blocks, 2/3.5/4.8/6 % with the
-/// correction. With 1,000 trials the standard error is 0.7 points at 5 % and 1.5 at 60 %.
+/// correction. With 1,000 trials the standard error is 0.7 points at 5 % and 1.5 at 60 %. By numpy, 20,000 trials, the
+/// correction gives 1.9/3.3/4.5/5.9 %, and 6.5 % for phases of a tenth of the run; with `+ 1/B` alone, as the page's
+/// formula has it, 2.1/3.8/5.0/8.0 and 10.5 %.
 #[test]
 fn false_alarms_are_those_of_the_table() {
     let bounds = [
-        (1.0, [(2.5, 7.5), (2.5, 7.5), (0.0, 4.5)]),
-        (10.0, [(13.0, 24.0), (2.5, 7.5), (1.0, 6.0)]),
-        (100.0, [(57.0, 70.0), (4.5, 11.0), (2.5, 8.0)]),
-        (300.0, [(70.0, 84.0), (9.0, 18.0), (3.5, 10.0)]),
+        (1.0, [(2.5, 7.5), (2.5, 7.5), (0.0, 4.0)]),
+        (10.0, [(13.0, 24.0), (2.5, 7.5), (1.0, 5.5)]),
+        (100.0, [(57.0, 70.0), (4.5, 11.0), (2.5, 7.0)]),
+        (300.0, [(70.0, 84.0), (9.0, 18.0), (3.5, 8.0)]),
+        (600.0, [(74.0, 92.0), (18.0, 30.0), (4.0, 9.0)]),
     ];
     for (dwell, bounds) in bounds {
-        let alarms = false_alarms(dwell);
+        let alarms = alarms(dwell, 1.0);
+        println!("dwell {dwell}: plain, blocks, corrected {alarms:?}");
         for (alarms, (least, most)) in alarms.iter().zip(bounds) {
             assert!((least..=most).contains(alarms), "dwell {dwell}: {alarms:?}, not within {bounds:?}");
         }
-        println!("dwell {dwell}: plain, blocks, corrected {alarms:?}");
+    }
+}
+
+/// What the correction costs: how often a function that grows from 10 to 12 % is found. By numpy, 20,000 trials: 79 %
+/// and 45 % (with the page's `+ 1/B` alone 84 and 50, without any correction 89 and 56).
+#[test]
+fn changes_are_still_found() {
+    for (dwell, least, most) in [(1.0, 75.0, 84.0), (10.0, 39.0, 51.0)] {
+        let [_, plain, found] = alarms(dwell, 1.2);
+        println!("dwell {dwell}: found {found} %, without a correction {plain} %");
+        assert!((least..=most).contains(&found), "dwell {dwell}: {found} %");
     }
 }
 
