@@ -2,20 +2,22 @@
 
 mod again;
 mod hints;
-mod kernel;
+pub(crate) mod kernel;
 mod nameless;
 mod names;
 mod paths;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burnmark_model::{
-    Frame, FrameId, Function, Module, ModuleId, ModuleKind, Parsed, Process, Profile, Sample, Samples, StackId, Thread,
-    ThreadId, Warning,
+    Frame, FrameId, Function, Module, ModuleId, ModuleKind, Parsed, Process, Profile, Sample, Samples, StackId,
+    StringId, Thread, ThreadId, Warning,
 };
+use foldhash::fast::RandomState;
 use rayon::prelude::*;
 
 use crate::modules::Modules;
@@ -173,8 +175,10 @@ fn look_up<'a>(
         .into_par_iter()
         .with_max_len(1)
         .map(|index| (index, symbolize(index as u32, &recording.modules[index], &requests[index].0, wanted)));
-    let (others, kernel): (Vec<(usize, Symbolized)>, _) =
-        rayon::join(|| in_modules.collect(), || kernel::read(recording, files.finder()));
+    let kernel = kernel::module(recording);
+    let known = names.take_kernel();
+    let read = |module| (module, kernel::known_or_read(known, recording, module, files.finder()));
+    let (others, kernel): (Vec<(usize, Symbolized)>, _) = rayon::join(|| in_modules.collect(), || kernel.map(read));
     found.extend(others);
     let unknown = |frame: &crate::recording::FrameRow| Located { address: frame.address, ..Located::default() };
     let mut looked = Looked {
@@ -191,8 +195,8 @@ fn look_up<'a>(
         }
         looked.modules[module] = Some(ModuleSymbols { build_id, is_virtual, file, state });
     }
-    if let Some(kernel) = kernel {
-        kernel::look_up(recording, kernel, &mut looked);
+    if let Some((module, kernel)) = kernel {
+        kernel::look_up(recording, module, kernel, &mut looked);
     }
     // Those of the kernel, and of no module.
     progress.done.store(recording.frames.len(), Ordering::Relaxed);
@@ -209,6 +213,8 @@ struct Builder<'a> {
     profile: Profile,
     values: values::Values,
     paths: Paths<'a>,
+    /// Texts that are in the profile, by where they are in memory, which they don't leave: thousands of frames share one.
+    texts: HashMap<*const u8, StringId, RandomState>,
     /// Per frame: its frames in the profile from the outermost on.
     frames: Vec<Option<Vec<FrameId>>>,
     stacks: Vec<Option<StackId>>,
@@ -234,6 +240,7 @@ impl<'a> Builder<'a> {
             profile,
             values,
             paths: Paths::new(options),
+            texts: HashMap::default(),
             frames: vec![None; recording.frames.len()],
             stacks: vec![None; recording.stacks.len()],
             threads: vec![None; recording.threads.len()],
@@ -354,11 +361,15 @@ impl<'a> Builder<'a> {
         let address = Some(located.address);
         let mut frames = Vec::with_capacity(located.functions.len().max(1));
         for (depth, named) in (0..).zip(&located.functions) {
-            let strings = &mut self.profile.strings;
+            let (strings, paths) = (&mut self.profile.strings, &self.paths);
+            let mut text = |text: &Arc<str>, is_path: bool| {
+                let tidied = |text| if is_path { paths.tidy(text) } else { text.into() };
+                *self.texts.entry(text.as_ptr()).or_insert_with(|| strings.intern(&tidied(text)))
+            };
             let function = Function {
-                name: strings.intern(&named.name.shown),
-                system_name: named.name.system.as_deref().map(|name| strings.intern(name)),
-                file: named.file.as_deref().map(|file| strings.intern(&self.paths.tidy(file))),
+                name: text(&named.name.shown, false),
+                system_name: named.name.system.as_ref().map(|name| text(name, false)),
+                file: named.file.as_ref().map(|file| text(file, true)),
                 start_line: named.start_line,
             };
             let function = Some(self.profile.functions.intern(function));

@@ -241,7 +241,7 @@ impl Reading<'_, '_> {
                 }
                 Step::Unwind(sample, event) => {
                     if batch.push(self.recorder.sample_event(&sample, event), *sample) {
-                        self.recorder.apply_batch(batch);
+                        self.recorder.advance_batch(batch);
                     }
                 }
                 Step::Other(record, event) => {

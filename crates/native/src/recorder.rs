@@ -159,7 +159,8 @@ struct ProcessState {
 #[derive(Debug)]
 pub struct Recorder {
     recording: Recording,
-    spaces: Spaces,
+    /// Shared with threads that unwind while samples are taken in.
+    spaces: Arc<Spaces>,
     processes: HashMap<i32, ProcessState, RandomState>,
     threads: HashMap<i32, ThreadState, RandomState>,
     ended: VecDeque<(u64, i32)>,
@@ -180,8 +181,8 @@ pub struct Recorder {
     /// Rows of the frames of the stack that is being taken in.
     frame_rows: Vec<u32>,
     unwinding: Option<Box<Unwinding>>,
-    /// Unwinders of [`Recorder::apply_batch`].
-    workers: Vec<batch::Worker>,
+    /// Those of [`Recorder::apply_batch`], one per thread.
+    unwinders: Vec<Unwinding>,
     /// Build-ids by path, where records don't tell them.
     build_ids: HashMap<Box<[u8]>, Box<[u8]>, RandomState>,
     /// The address of the kernel's `_text`; 0 if not known.
@@ -191,6 +192,8 @@ pub struct Recorder {
     modules: Option<Arc<Modules>>,
     /// Per module: whether its file is open, or never will be.
     opened: Vec<bool>,
+    /// Modules to be opened when they are known again, each with a sample that has met it.
+    to_open: Vec<(u32, SampleEvent)>,
 }
 
 /// What makes two mappings the same module.
@@ -209,7 +212,7 @@ impl Recorder {
     pub fn new(meta: Meta) -> Self {
         let mut recorder = Self {
             recording: Recording { meta, ..Recording::default() },
-            spaces: Spaces::default(),
+            spaces: Arc::default(),
             processes: HashMap::default(),
             threads: HashMap::default(),
             ended: VecDeque::new(),
@@ -228,12 +231,13 @@ impl Recorder {
             chain: Vec::new(),
             frame_rows: Vec::new(),
             unwinding: None,
-            workers: Vec::new(),
+            unwinders: Vec::new(),
             build_ids: HashMap::default(),
             kernel_start: 0,
             kernel_module: None,
             modules: None,
             opened: Vec::new(),
+            to_open: Vec::new(),
         };
         // The kernel's idle threads are tasks of that name (kernel/sched/idle.c); no record ever says so.
         recorder.name(0, 0, b"swapper", false, 0);
@@ -281,7 +285,7 @@ impl Recorder {
     /// Bounds the tables: what finds no room is left out and counted.
     pub(crate) fn set_room(&mut self, room: Room) {
         self.room = room;
-        self.spaces.set_most(room.mappings);
+        Arc::make_mut(&mut self.spaces).set_most(room.mappings);
     }
 
     /// What found no room.
@@ -307,7 +311,7 @@ impl Recorder {
             modules.note(Task { pid, tid: pid }, false);
         }
         let regions: Vec<Region> = parse_maps(&process.maps).map(|mapping| self.region(pid, &mapping, true)).collect();
-        self.spaces.load(pid, &regions, time);
+        Arc::make_mut(&mut self.spaces).load(pid, &regions, time);
         for (tid, name) in &process.threads {
             self.name(pid, *tid, name, false, time);
         }
@@ -340,12 +344,12 @@ impl Recorder {
         match *event {
             Event::Map { pid, mapping, executable, time } => {
                 let region = self.region(pid, &mapping, executable);
-                self.spaces.map(pid, region, time);
+                Arc::make_mut(&mut self.spaces).map(pid, region, time);
                 self.tick(time);
             }
             Event::Name { pid, tid, name, exec, time } => {
                 if exec {
-                    self.spaces.exec(pid, time);
+                    Arc::make_mut(&mut self.spaces).exec(pid, time);
                     if let Some(modules) = &self.modules {
                         modules.note(Task { pid, tid }, true);
                     }
@@ -438,7 +442,7 @@ impl Recorder {
         self.threads.clear();
         self.processes.clear();
         self.ended.clear();
-        self.spaces.clear();
+        Arc::make_mut(&mut self.spaces).clear();
     }
 
     fn name(&mut self, pid: i32, tid: i32, name: &[u8], exec: bool, time: u64) {
@@ -470,7 +474,7 @@ impl Recorder {
         if pid == parent_pid {
             return;
         }
-        self.spaces.fork(pid, parent_pid, time);
+        Arc::make_mut(&mut self.spaces).fork(pid, parent_pid, time);
         if let Some(modules) = &self.modules {
             modules.forked(pid, parent_pid);
         }
@@ -520,7 +524,7 @@ impl Recorder {
                 process.threads = process.threads.saturating_sub(1);
                 if process.threads == 0 {
                     self.processes.remove(&pid);
-                    self.spaces.remove(pid);
+                    Arc::make_mut(&mut self.spaces).remove(pid);
                 }
             }
         }

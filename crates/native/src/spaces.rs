@@ -61,7 +61,7 @@ struct Space {
 }
 
 /// The address spaces of all processes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Spaces {
     spaces: HashMap<i32, Space, RandomState>,
     /// Mappings that may be kept, and at most how many more are there than when they were counted.

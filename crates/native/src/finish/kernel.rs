@@ -8,27 +8,44 @@ use crate::modules::{ModuleFile, same_build_id};
 use crate::recording::{CodeKind, Recording};
 use crate::symbols::{Elf, FileFinder, KALLSYMS, Kallsyms, Named, NoKernelSymbols, demangle};
 
-/// The kernel that was recorded, and its names.
-pub(super) struct Kernel {
-    /// Its index.
-    module: usize,
+/// The names of the kernel that was recorded.
+pub(crate) struct Kernel {
+    /// Its build-id; empty if that is not known.
+    build_id: Box<[u8]>,
     /// The build-id of the one that runs here.
     own_id: Option<String>,
     found: Result<Kallsyms, Missing>,
 }
 
-/// Reads the names of the kernel, if there are frames in it.
-pub(super) fn read(recording: &Recording, finder: &FileFinder) -> Option<Kernel> {
-    let module = recording.modules.iter().position(|module| module.kind == CodeKind::Kernel)?;
-    recording.frames.iter().find(|frame| frame.module as usize == module)?;
+/// Reads the names of the kernel with this build-id, recorded in this boot (empty if they are not known).
+pub(crate) fn read(build_id: &[u8], boot_id: &str, finder: &FileFinder) -> Kernel {
     let own_id = finder.kernel_notes().and_then(|path| names::gnu_build_id(&std::fs::read(path).ok()?));
-    let found = find(recording, &recording.modules[module].build_id, own_id.as_deref(), finder);
-    Some(Kernel { module, own_id, found })
+    let found = find(build_id, boot_id, own_id.as_deref(), finder);
+    Kernel { build_id: build_id.into(), own_id, found }
 }
 
-/// Names the kernel's frames, or notes why it can't.
-pub(super) fn look_up(recording: &Recording, kernel: Kernel, looked: &mut Looked<'_>) {
-    let Kernel { module, own_id, found } = kernel;
+/// The kernel's index among the modules, if there are frames in it.
+pub(super) fn module(recording: &Recording) -> Option<usize> {
+    let module = recording.modules.iter().position(|module| module.kind == CodeKind::Kernel)?;
+    recording.frames.iter().any(|frame| frame.module as usize == module).then_some(module)
+}
+
+/// The same as [`read`], unless it was `known` already.
+pub(super) fn known_or_read(
+    known: Option<Kernel>,
+    recording: &Recording,
+    module: usize,
+    finder: &FileFinder,
+) -> Kernel {
+    let build_id = &recording.modules[module].build_id;
+    // Later records may have told it.
+    let known = known.filter(|kernel| kernel.build_id == *build_id);
+    known.unwrap_or_else(|| read(build_id, &recording.boot_id, finder))
+}
+
+/// Names the frames of the kernel, which is this module, or notes why it can't.
+pub(super) fn look_up(recording: &Recording, module: usize, kernel: Kernel, looked: &mut Looked<'_>) {
+    let Kernel { own_id, found, .. } = kernel;
     let found = match found {
         Ok(found) => found,
         Err(no_kernel) => {
@@ -60,13 +77,8 @@ pub(super) fn look_up(recording: &Recording, kernel: Kernel, looked: &mut Looked
 
 type Missing = (NoKernelSymbols, &'static str);
 
-/// The symbols of the recorded kernel, which has this build-id (empty if that is not known).
-fn find(
-    recording: &Recording,
-    build_id: &[u8],
-    own_id: Option<&str>,
-    finder: &FileFinder,
-) -> Result<Kallsyms, Missing> {
+/// The symbols of the recorded kernel.
+fn find(build_id: &[u8], boot_id: &str, own_id: Option<&str>, finder: &FileFinder) -> Result<Kallsyms, Missing> {
     let mut why = None;
     for path in finder.kallsyms(build_id).into_iter().filter(|path| path.exists()) {
         if path == Path::new(KALLSYMS) {
@@ -77,7 +89,7 @@ fn find(
                 ));
                 continue;
             }
-            if !names::same_boot(recording, finder) {
+            if !names::same_boot(boot_id, finder) {
                 why.get_or_insert((NoKernelSymbols::Unreadable, "it was recorded before the last boot"));
                 continue;
             }

@@ -1,6 +1,5 @@
 //! What names and machines tell about a recording.
 
-use crate::recording::Recording;
 use crate::symbols::{FileFinder, Located};
 
 /// Where threads of user programs start: C libraries' (glibc, musl), the dynamic linker's, Go's.
@@ -52,12 +51,12 @@ pub(super) fn starts_thread(root: &Located, is_kernel: bool) -> bool {
     if is_kernel { KERNEL_STARTS.contains(&name) } else { root.starts_thread || USER_STARTS.contains(&name) }
 }
 
-/// Whether kernel addresses of the recording are those of the kernel that the finder knows: they change with each boot.
-/// A recording that doesn't tell is believed.
-pub(super) fn same_boot(recording: &Recording, finder: &FileFinder) -> bool {
+/// Whether kernel addresses of a recording made in this boot are those of the kernel that the finder knows: they change with each boot.
+/// A recording that doesn't tell (it is empty) is believed.
+pub(super) fn same_boot(recorded: &str, finder: &FileFinder) -> bool {
     let FileFinder::ThisMachine = finder else { return true };
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    recording.boot_id.is_empty() || boot_id.trim().is_empty() || recording.boot_id == boot_id.trim()
+    recorded.is_empty() || boot_id.trim().is_empty() || recorded == boot_id.trim()
 }
 
 /// The build-id among ELF notes (`/sys/kernel/notes`), in hexadecimal: each note has the lengths of name and content,

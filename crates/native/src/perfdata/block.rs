@@ -11,6 +11,9 @@ use crate::recorder::{ChainFrame, ChainHash, ChainHasher, SampleEvent, push_chai
 /// Items of a block at most, as many as are unwound together, several times.
 const ITEMS: usize = 4096;
 
+/// Bytes of a block at most, and those of one more item: 1024 samples with 16 KB of stack each.
+const BYTES: usize = 16 << 20;
+
 /// Frames of a block at most, and those of one more stack: 2 MB.
 const FRAMES: usize = 1 << 17;
 
@@ -79,12 +82,13 @@ impl<'r> Block<'r> {
         frames.clear();
         let most = run.len().min(first + ITEMS);
         let mut steps = Vec::with_capacity(most - first);
-        let mut end = first;
+        let (mut end, mut bytes) = (first, 0);
         for (index, item) in run.iter().enumerate().take(most).skip(first) {
-            if frames.len() >= FRAMES {
+            if frames.len() >= FRAMES || bytes >= BYTES {
                 break;
             }
             end = index + 1;
+            bytes += item.bytes.len();
             if let Some(step) = plain.step(head, item, index) {
                 steps.push(step);
                 continue;

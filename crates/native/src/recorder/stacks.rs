@@ -215,16 +215,21 @@ impl Recorder {
         {
             return Some(hit.row);
         }
-        let row = match frame.mode {
-            Mode::Kernel => self.kernel_frame(frame)?,
-            Mode::Hypervisor => self.foreign_frame(b"[hypervisor]", frame)?,
-            Mode::GuestKernel => self.foreign_frame(b"[guest.kernel.kallsyms]", frame)?,
-            Mode::GuestUser => self.foreign_frame(b"[guest]", frame)?,
-            Mode::User | Mode::Unknown => self.user_frame(sample, frame),
-        };
+        let row = if is_user { self.user_frame(sample, frame) } else { self.frame_elsewhere(frame)? };
         let row = self.frame_ids.intern(&mut self.recording.frames, row, self.room.frames)?;
         self.cache.0[slot] = Some(Cached { generation, pid, looked_up: frame, row });
         Some(row)
+    }
+
+    /// A frame that is not of a process. Its module is added if it is new.
+    pub(super) fn frame_elsewhere(&mut self, frame: ChainFrame) -> Option<FrameRow> {
+        match frame.mode {
+            Mode::Kernel => self.kernel_frame(frame),
+            Mode::Hypervisor => self.foreign_frame(b"[hypervisor]", frame),
+            Mode::GuestKernel => self.foreign_frame(b"[guest.kernel.kallsyms]", frame),
+            Mode::GuestUser => self.foreign_frame(b"[guest]", frame),
+            Mode::User | Mode::Unknown => None,
+        }
     }
 
     fn kernel_frame(&mut self, frame: ChainFrame) -> Option<FrameRow> {
@@ -256,13 +261,17 @@ impl Recorder {
     }
 
     /// Opens a module's file, if that is still to be done.
-    fn open(&mut self, module: u32, sample: &SampleEvent) {
+    pub(super) fn open(&mut self, module: u32, sample: &SampleEvent) {
         let Some(modules) = &self.modules else { return };
         if self.opened.len() < self.recording.modules.len() {
             self.opened.resize(self.recording.modules.len(), false);
         }
         let index = module as usize;
         if self.opened.get(index) == Some(&true) {
+            return;
+        }
+        if index >= self.recording.modules.len() {
+            self.to_open.push((module, *sample));
             return;
         }
         let task = Task { pid: sample.pid, tid: sample.tid };

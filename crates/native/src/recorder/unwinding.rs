@@ -30,13 +30,13 @@ impl Recorder {
     /// files of [`Recorder::set_modules`].
     pub fn set_unwinding(&mut self, options: UnwindOptions) {
         self.unwinding = Some(Box::new(Unwinding::new(options)));
-        self.workers.clear();
+        self.unwinders.clear();
     }
 
     /// How the stacks that were unwound so far ended. Stacks of frame pointers only are not in it.
     pub fn stack_ends(&self) -> StackEnds {
         let all = self.unwinding.iter().map(|unwinding| unwinding.ends());
-        let all = all.chain(self.workers.iter().map(|worker| worker.unwinding.ends()));
+        let all = all.chain(self.unwinders.iter().map(|unwinding| unwinding.ends()));
         all.fold(StackEnds::default(), |sum, ends| sum.plus(ends))
     }
 

@@ -9,10 +9,11 @@ use foldhash::fast::RandomState;
 
 use super::module::symbolize_coming;
 use super::{Request, Symbolized, Wanted};
+use crate::finish::kernel::{self, Kernel};
 use crate::recording::{CodeKind, ModuleRow, Recording};
 
 /// Modules that are looked at, and bytes of their files: what is read of them, and a stack, stays in memory until the end.
-const MOST_MODULES: usize = 2;
+const MOST_MODULES: usize = 4;
 const MOST_BYTES: usize = 256 << 20;
 
 /// Stack of each symbolizing thread in bytes: demanglers and readers of debug information recurse, within bounds.
@@ -27,6 +28,8 @@ pub(crate) struct Ahead<'scope, 'env> {
     bytes: usize,
     /// Per module; `None` for those that are left for later.
     modules: HashMap<u32, Option<Running<'scope>>, RandomState>,
+    /// Reads the names of the kernel.
+    kernel: Option<ScopedJoinHandle<'scope, Kernel>>,
 }
 
 /// A module that is being looked at.
@@ -39,7 +42,7 @@ struct Running<'scope> {
 impl<'scope, 'env> Ahead<'scope, 'env> {
     /// Nothing is looked at yet.
     pub(crate) fn new(scope: &'scope Scope<'scope, 'env>, wanted: Wanted<'scope>) -> Self {
-        Self { scope, wanted, told: 0, bytes: 0, modules: HashMap::default() }
+        Self { scope, wanted, told: 0, bytes: 0, modules: HashMap::default(), kernel: None }
     }
 
     /// Has the frames looked up that came since it was last told.
@@ -55,6 +58,9 @@ impl<'scope, 'env> Ahead<'scope, 'env> {
         batches.sort_unstable_by_key(|(index, batch)| (std::cmp::Reverse(batch.len()), *index));
         for (index, batch) in batches {
             let Some(row) = recording.modules.get(index as usize) else { continue };
+            if row.kind == CodeKind::Kernel && self.kernel.is_none() {
+                self.kernel = self.start_kernel(row, recording);
+            }
             if !self.modules.contains_key(&index) {
                 let running = self.start(index, row);
                 self.modules.insert(index, running);
@@ -80,6 +86,13 @@ impl<'scope, 'env> Ahead<'scope, 'env> {
         Some(Running { row: row.clone(), requests, thread: thread.spawn_scoped(self.scope, work).ok()? })
     }
 
+    fn start_kernel(&self, row: &ModuleRow, recording: &Recording) -> Option<ScopedJoinHandle<'scope, Kernel>> {
+        let (build_id, boot_id) = (row.build_id.clone(), recording.boot_id.clone());
+        let finder = self.wanted.modules.finder();
+        let read = move || kernel::read(&build_id, &boot_id, finder);
+        Builder::new().name("kernel".to_owned()).spawn_scoped(self.scope, read).ok()
+    }
+
     /// All frames are known: waits for the names of those that were looked at.
     pub(crate) fn last(mut self, recording: &Recording) -> Names {
         self.tell(recording);
@@ -88,17 +101,26 @@ impl<'scope, 'env> Ahead<'scope, 'env> {
         let same = running.filter(|(index, running)| recording.modules[*index as usize] == running.row);
         let threads: Vec<_> = same.map(|(index, running)| (index, running.thread)).collect();
         let names = threads.into_iter().filter_map(|(index, thread)| Some((index, thread.join().ok()??)));
-        Names(names.collect())
+        let modules = names.collect();
+        Names { modules, kernel: self.kernel.and_then(|kernel| kernel.join().ok()) }
     }
 }
 
-/// Names that were looked up, by module.
+/// Names that were looked up.
 #[derive(Default)]
-pub(crate) struct Names(HashMap<u32, Symbolized, RandomState>);
+pub(crate) struct Names {
+    modules: HashMap<u32, Symbolized, RandomState>,
+    kernel: Option<Kernel>,
+}
 
 impl Names {
     /// Those of a module, one per request; `None` if it has to be looked at still.
     pub(crate) fn take(&mut self, module: usize, requests: usize) -> Option<Symbolized> {
-        self.0.remove(&(module as u32)).filter(|found| found.located.len() == requests)
+        self.modules.remove(&(module as u32)).filter(|found| found.located.len() == requests)
+    }
+
+    /// Those of the kernel.
+    pub(crate) fn take_kernel(&mut self) -> Option<Kernel> {
+        self.kernel.take()
     }
 }

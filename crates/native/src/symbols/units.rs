@@ -9,7 +9,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
-use gimli::{Abbreviations, DebugAbbrevOffset, Reader, Unit, UnitHeader};
+use gimli::{Abbreviation, Abbreviations, DebugAbbrevOffset, EntriesRaw, Reader, Unit, UnitHeader, UnitOffset};
 
 use super::debug::guarded;
 use super::split::SplitUnit;
@@ -171,28 +171,94 @@ const MOST_RANGES: usize = 1 << 24;
 /// than the sections they are in (with some sharing).
 pub(super) fn is_fit<R: Reader<Offset = usize>>(dwarf: &gimli::Dwarf<R>, unit: &Unit<R>) -> gimli::Result<bool> {
     let mut budget = MOST_RANGES_SHARED;
-    let mut entries = unit.entries_raw(None)?;
-    while !entries.is_empty() {
-        if entries.next_depth() > DEEPEST {
+    let mut input = unit.header.range_from(unit.header.root_offset()..)?;
+    let mut depth = 0_isize;
+    // By code, from 1 on: all entries of a unit have one of a few hundred forms.
+    let mut forms: Vec<Option<Form<'_>>> = Vec::new();
+    while !input.is_empty() {
+        if depth > DEEPEST {
             return Ok(false);
         }
-        let Some(abbreviation) = entries.read_abbreviation()? else { continue };
-        if !abbreviation.attributes().iter().any(|attribute| attribute.name() == gimli::DW_AT_ranges) {
-            entries.skip_attributes(abbreviation.attributes())?;
+        let code = input.read_uleb128()?;
+        let Some(place) = code.checked_sub(1) else {
+            depth -= 1;
             continue;
-        }
-        for specification in abbreviation.attributes() {
-            let attribute = entries.read_attribute(*specification)?;
-            if attribute.name() != gimli::DW_AT_ranges {
-                continue;
+        };
+        let known = usize::try_from(place).ok().and_then(|place| forms.get(place).copied().flatten());
+        let form = match known {
+            Some(form) => form,
+            None => {
+                let form = Form::of(unit, code)?;
+                if place < MOST_FORMS {
+                    let place = place as usize;
+                    forms.resize(forms.len().max(place + 1), None);
+                    forms[place] = Some(form);
+                }
+                form
             }
-            let Some(list) = dwarf.attr_ranges_offset(unit, attribute.value())? else { continue };
-            let mut ranges = dwarf.raw_ranges(unit, list)?;
-            while ranges.next()?.is_some() {
-                budget -= 1;
-                if budget == 0 {
+        };
+        depth += isize::from(form.abbreviation.has_children());
+        match form.length {
+            Some(length) => input.skip(length)?,
+            None => {
+                let start = UnitOffset(0);
+                let mut entry = EntriesRaw::new(input.clone(), unit.encoding(), &unit.abbreviations, start);
+                if !ranges_fit(dwarf, unit, form, &mut entry, &mut budget)? {
                     return Ok(false);
                 }
+                input.skip(entry.next_offset().0)?;
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Forms of entries that are remembered.
+const MOST_FORMS: u64 = 1 << 16;
+
+/// What an abbreviation says of its entries.
+#[derive(Clone, Copy)]
+struct Form<'a> {
+    abbreviation: &'a Abbreviation,
+    has_ranges: bool,
+    /// Bytes of an entry, if it has no ranges and all of them are as long.
+    length: Option<usize>,
+}
+
+impl<'a> Form<'a> {
+    fn of<R: Reader<Offset = usize>>(unit: &'a Unit<R>, code: u64) -> gimli::Result<Self> {
+        let abbreviation = unit.abbreviations.get(code).ok_or(gimli::Error::InvalidAbbreviationCode(code))?;
+        let attributes = abbreviation.attributes();
+        let has_ranges = attributes.iter().any(|attribute| attribute.name() == gimli::DW_AT_ranges);
+        let length = attributes.iter().map(|attribute| attribute.size(&unit.header)).sum::<Option<usize>>();
+        Ok(Self { abbreviation, has_ranges, length: length.filter(|_| !has_ranges) })
+    }
+}
+
+/// Passes an entry; false if there are more ranges in its lists than are left in `budget`.
+fn ranges_fit<R: Reader<Offset = usize>>(
+    dwarf: &gimli::Dwarf<R>,
+    unit: &Unit<R>,
+    form: Form<'_>,
+    entry: &mut EntriesRaw<'_, R>,
+    budget: &mut u32,
+) -> gimli::Result<bool> {
+    let attributes = form.abbreviation.attributes();
+    if !form.has_ranges {
+        entry.skip_attributes(attributes)?;
+        return Ok(true);
+    }
+    for specification in attributes {
+        let attribute = entry.read_attribute(*specification)?;
+        if attribute.name() != gimli::DW_AT_ranges {
+            continue;
+        }
+        let Some(list) = dwarf.attr_ranges_offset(unit, attribute.value())? else { continue };
+        let mut ranges = dwarf.raw_ranges(unit, list)?;
+        while ranges.next()?.is_some() {
+            *budget -= 1;
+            if *budget == 0 {
+                return Ok(false);
             }
         }
     }

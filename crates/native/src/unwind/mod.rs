@@ -43,6 +43,12 @@ const MOST_FRAMES: usize = 4096;
 /// Slots of the cache of places. A power of two.
 const CACHE_SLOTS: usize = 1 << 12;
 
+/// Threads whose last stacks are remembered. A power of two.
+const LAST_STACKS: usize = 1 << 6;
+
+/// Return addresses of a thread's last stack that are remembered.
+const MOST_FETCHED: usize = 128;
+
 /// A return address that lies this far beyond the end of the copy is on another stack.
 const OTHER_STACK: u64 = 8 << 20;
 
@@ -197,11 +203,14 @@ struct Walk {
     is_told: bool,
     /// Where these begin.
     first: usize,
+    /// Where their return addresses were.
+    slots: Vec<u64>,
 }
 
 impl Walk {
-    fn from_leaf(leaf: Registers, first: usize) -> Self {
-        Self { registers: leaf, callee: leaf, is_leaf: true, by_tables: false, is_told: false, first }
+    fn from_leaf(leaf: Registers, first: usize, mut slots: Vec<u64>) -> Self {
+        slots.clear();
+        Self { registers: leaf, callee: leaf, is_leaf: true, by_tables: false, is_told: false, first, slots }
     }
 }
 
@@ -215,12 +224,15 @@ pub(crate) struct Unwinder {
     context: UnwindContext<usize>,
     memory: Memory,
     ends: StackEnds,
+    /// Where the return addresses of each thread's last stack were, from the leaf on, by tid.
+    slots: Vec<Vec<u64>>,
 }
 
 impl Unwinder {
     pub(crate) fn new(options: UnwindOptions) -> Self {
         let (modules, memory, ends) = Default::default();
-        Self { options, modules, cache: vec![None; CACHE_SLOTS], context: UnwindContext::new(), memory, ends }
+        let (cache, slots) = (vec![None; CACHE_SLOTS], vec![Vec::new(); LAST_STACKS]);
+        Self { options, modules, cache, context: UnwindContext::new(), memory, ends, slots }
     }
 
     pub(crate) fn ends(&self) -> &StackEnds {
@@ -236,8 +248,11 @@ impl Unwinder {
         let Some(leaf) = Registers::recorded(machine, &half.registers) else { return false };
         let stack = StackCopy { start: leaf.stack_pointer(), bytes: half.stack, beyond: None };
         let first = frames.len();
-        let mut walk = Walk::from_leaf(leaf, first);
+        let slots = std::mem::take(&mut self.slots[half.task.tid as usize % LAST_STACKS]);
+        stack.fetch(&slots);
+        let mut walk = Walk::from_leaf(leaf, first, slots);
         let mut end = self.walk(&mut walk, stack, half.task, code, frames);
+        self.slots[half.task.tid as usize % LAST_STACKS] = std::mem::take(&mut walk.slots);
         if end == End::Start {
             let used = walk.registers.stack_pointer().saturating_sub(stack.start);
             self.ends.whole[StackLengths::class(used)] += 1;
@@ -324,7 +339,7 @@ impl Unwinder {
             if frames.len() - walk.first >= MOST_FRAMES {
                 return End::TooDeep;
             }
-            let Walk { registers, callee, is_leaf, by_tables, is_told, first } = &mut *walk;
+            let Walk { registers, callee, is_leaf, by_tables, is_told, first, slots } = &mut *walk;
             let ip = registers.ip;
             if ip == 0 && frames.len() > *first {
                 return End::Start;
@@ -358,7 +373,7 @@ impl Unwinder {
                 (Way::Rule(_), Some(module)) if !*is_leaf && switches_stack(module, registers, stack) => {
                     self.by_frame_pointer(registers, stack, task, code)
                 }
-                (Way::Rule(rule), Some(module)) => walk::by_rule(registers, module, &rule, stack, *is_leaf),
+                (Way::Rule(rule), Some(module)) => walk::by_rule(registers, callee, module, &rule, stack, *is_leaf),
                 (Way::Trampoline, _) => walk::by_signal_frame(registers, stack),
                 _ if self.options.call_graph == CallGraph::Auto => {
                     match self.without_tables(registers, stack, task, *is_leaf, code) {
@@ -375,6 +390,7 @@ impl Unwinder {
                     }
                     *is_leaf = caller == Caller::Interrupted;
                     *is_told = false;
+                    slots.extend(registers.ip_slot.filter(|_| slots.len() < MOST_FETCHED));
                 }
                 Err(Stop::NotCopied(slot)) => return End::NotCopied(slot),
                 Err(Stop::Damaged) => return End::Damaged,

@@ -38,6 +38,13 @@ impl StackCopy<'_> {
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
     }
 
+    /// Fetches what is likely to be needed: each frame tells only when it is read where the next one is, and a copy that
+    /// nobody has read yet is far away. It changes nothing, but what follows is faster.
+    pub(super) fn fetch(&self, addresses: &[u64]) {
+        let words = addresses.iter().filter_map(|address| self.copied(*address));
+        std::hint::black_box(words.fold(0, |met, word| met ^ word));
+    }
+
     /// One past the last address that was copied.
     pub(super) fn end(&self) -> u64 {
         self.start.saturating_add(self.bytes.len() as u64)

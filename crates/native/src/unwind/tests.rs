@@ -48,7 +48,7 @@ impl World {
         let stack = StackCopy { start: registers.stack_pointer(), bytes, beyond: None };
         let mut frames = Vec::new();
         let code = CodeMap { spaces: &self.spaces, rows: &self.rows, files: Some(&self.files) };
-        let mut walk = Walk::from_leaf(registers, 0);
+        let mut walk = Walk::from_leaf(registers, 0, Vec::new());
         let end = self.unwinder.walk(&mut walk, stack, TASK, code, &mut frames);
         (end, frames)
     }
@@ -173,7 +173,7 @@ fn frame_pointers_in_a_circle_end() {
     leaf.set(6, Some(0x7000));
     let mut frames = Vec::new();
     let stack = StackCopy { start: 0x7000, bytes: &bytes, beyond: None };
-    let end = unwinder.walk(&mut Walk::from_leaf(leaf, 0), stack, TASK, code, &mut frames);
+    let end = unwinder.walk(&mut Walk::from_leaf(leaf, 0, Vec::new()), stack, TASK, code, &mut frames);
     assert_eq!(end, End::NoTables);
     assert_eq!(frames.iter().map(|frame| frame.address).collect::<Vec<_>>(), [0x1000, 0x1111, 0x1222]);
 }

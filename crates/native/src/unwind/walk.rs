@@ -38,17 +38,18 @@ pub(super) fn is_trampoline(machine: Machine, code: &[u8]) -> bool {
     }
 }
 
-/// Goes to the caller by a rule. `is_leaf`: the frame was interrupted, so that its return address may be in a register.
+/// Goes to the caller by a rule: `registers` are those of the frame, as `old` are. `is_leaf`: the frame was interrupted,
+/// so that its return address may be in a register.
 pub(super) fn by_rule(
     registers: &mut Registers,
+    old: &Registers,
     module: &Module,
     rule: &Rule,
     stack: StackCopy<'_>,
     is_leaf: bool,
 ) -> Result<Caller, Stop> {
-    let old = *registers;
-    let cfa = cfa(&old, module, rule.cfa, stack)?;
-    let value = |saved: Saved| restore(&old, module, saved, cfa, stack);
+    let cfa = cfa(old, module, rule.cfa, stack)?;
+    let value = |saved: Saved| restore(old, module, saved, cfa, stack);
     let machine = old.machine;
     let return_address = match rule.return_address {
         Some(saved) => value(saved).map_err(Stop::NotCopied)?,
@@ -67,7 +68,7 @@ pub(super) fn by_rule(
         registers.set(*register, value(*saved).ok().flatten());
     }
     registers.ip = return_address;
-    registers.ip_slot = rule.return_address.and_then(|saved| slot(&old, saved, cfa));
+    registers.ip_slot = rule.return_address.and_then(|saved| slot(old, saved, cfa));
     Ok(if rule.is_signal { Caller::Interrupted } else { Caller::Called })
 }
 

@@ -16,6 +16,9 @@ const MAX_HELD: usize = 128 << 20;
 /// Rounds are taken together until so many records can be handed out.
 const WORTHWHILE: usize = 1 << 14;
 
+/// Or they have so many bytes: with copies of stacks there is much to do for each.
+const BYTES_WORTHWHILE: u64 = 64 << 20;
+
 /// Or so many bytes are held.
 const HELD_WORTHWHILE: usize = 16 << 20;
 
@@ -34,6 +37,8 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: Vec<Entry>,
+    /// Of records since some were handed out.
+    bytes: u64,
     /// The latest time that was met.
     latest: u64,
     /// What it was at the last round.
@@ -44,8 +49,9 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Adds a record; false if it is earlier than one that was handed out.
-    pub(super) fn push(&mut self, entry: Entry) -> bool {
+    /// Adds a record of this length; false if it is earlier than one that was handed out.
+    pub(super) fn push(&mut self, entry: Entry, length: u16) -> bool {
+        self.bytes += u64::from(length);
         self.latest = self.latest.max(entry.time);
         self.waiting.push(entry);
         entry.time == 0 || entry.time >= self.handed_out
@@ -55,7 +61,9 @@ impl Queue {
     pub(super) fn round(&mut self, store: &Store<'_>) -> bool {
         self.limit = self.limit.max(self.latest_at_round);
         self.latest_at_round = self.latest;
-        self.limit > 0 && (self.waiting.len() >= WORTHWHILE || store.held() >= HELD_WORTHWHILE)
+        let is_worthwhile =
+            self.waiting.len() >= WORTHWHILE || self.bytes >= BYTES_WORTHWHILE || store.held() >= HELD_WORTHWHILE;
+        self.limit > 0 && is_worthwhile
     }
 
     /// Whether something must go, although earlier records may follow.
@@ -89,6 +97,7 @@ impl Queue {
     }
 
     fn first(&mut self, count: usize) -> Vec<Entry> {
+        self.bytes = 0;
         let later = self.waiting.split_off(count);
         let first = std::mem::replace(&mut self.waiting, later);
         self.handed_out = first.last().map_or(self.handed_out, |last| last.time.max(self.handed_out));

@@ -415,7 +415,7 @@ impl Work<'_, '_> {
         self.damage.samples += u64::from(is_sample);
         let entry = Entry { time, at: at as u64, chunk: place.chunk, event: event.unwrap_or_default() };
         self.store.hold(place.chunk);
-        if !self.queue.push(entry) {
+        if !self.queue.push(entry, header.size) {
             self.damage.disordered.add(place.position(at), 0);
         }
         self.queue.is_full(&self.store).then_some(Stop::Full)

@@ -180,13 +180,13 @@ fn disorder_within_a_window_is_put_right() {
     let store = store::Store::new(&[]);
     let entry = |time: u64| queue::Entry { time, at: 0, chunk: store::IN_FILE, event: 0 };
     for time in [5, 1, 9, 3] {
-        assert!(queue.push(entry(time)));
+        assert!(queue.push(entry(time), 8));
     }
     assert!(!queue.round(&store), "the first round says nothing of what follows");
     let half: Vec<u64> = queue.half().iter().map(|entry| entry.time).collect();
     assert_eq!(half, [1, 3]);
-    assert!(!queue.push(entry(2)), "3 is out already");
-    assert!(queue.push(entry(4)));
+    assert!(!queue.push(entry(2), 8), "3 is out already");
+    assert!(queue.push(entry(4), 8));
     let rest: Vec<u64> = queue.rest().iter().map(|entry| entry.time).collect();
     assert_eq!(rest, [2, 4, 5, 9]);
 }
