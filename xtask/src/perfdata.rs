@@ -160,27 +160,35 @@ fn make(root: &Path, folder: &Path, burnmark: &Path) -> Result<Vec<PathBuf>> {
         "-c 'fn \\w+<'",
         "--json 'struct|enum'",
     ];
-    let search = searches.map(|search| format!("{} {search} {sources}; ", quoted(&rg))).concat().repeat(8);
+    let search = searches.map(|search| format!("{} {search} {sources}; ", quoted(&rg))).concat();
     let copied = folder.join("rg-dwarf.data");
-    record(&folder, &copied, "-F 2500 --call-graph dwarf", &search)?;
+    record(&folder, &copied, "-F 2500 --call-graph dwarf", (&search, 8), 500_000_000)?;
     // A program that perf has seen stays where it was.
     let reader = folder.join("burnmark");
     if !reader.exists() {
         std::fs::copy(burnmark, &reader)?;
     }
-    let read = format!("{} top --json {}; ", quoted(&reader), quoted(&copied)).repeat(16);
+    let read = format!("{} top --json {}; ", quoted(&reader), quoted(&copied));
     let pointers = folder.join("burnmark-fp.data");
-    record(&folder, &pointers, "-F 30000 --call-graph fp", &read)?;
+    record(&folder, &pointers, "-F 30000 --call-graph fp", (&read, 32), 300_000_000)?;
     Ok(vec![copied, pointers])
 }
 
-fn record(folder: &Path, to: &Path, options: &str, job: &str) -> Result<()> {
-    if to.exists() {
-        return Ok(());
-    }
-    let (cache, job) = (folder.join("buildid"), quoted(Path::new(&format!("{{ {job} }} > /dev/null 2>&1"))));
+/// Records a job, done so many times, into a file of so many bytes at least: if it comes out smaller, the job is done
+/// more often. A file that is large enough stays.
+fn record(folder: &Path, to: &Path, options: &str, (job, times): (&str, usize), least: u64) -> Result<()> {
+    let cache = folder.join("buildid");
+    let size = || to.metadata().map_or(0, |metadata| metadata.len());
     let perf = format!("perf --buildid-dir {} record -q -e cpu-clock {options}", quoted(&cache));
-    seconds(&format!("{perf} -o {} -- sh -c {job}", quoted(to))).map(|_| ())
+    for times in [times, times * 2, times * 4] {
+        if size() >= least {
+            break;
+        }
+        let job = quoted(Path::new(&format!("{{ {} }} > /dev/null 2>&1", job.repeat(times))));
+        seconds(&format!("{perf} -o {} -- sh -c {job}", quoted(to)))?;
+    }
+    ensure!(size() >= least, "{} has only {} bytes: fewer than {least}", to.display(), size());
+    Ok(())
 }
 
 /// Samples in a file.
