@@ -49,6 +49,30 @@ fn what_doubled_regressed_and_by_how_much() {
     assert_eq!(json["whole"]["verdict"], "improved");
 }
 
+/// Phases in a fixed order, as a compiler has them: what doubles within one of them can't be told by one run against
+/// one, and that is said, with the command that could tell.
+#[test]
+fn phases_in_a_fixed_order_are_inconclusive_and_the_command_that_settles_it_is_named() {
+    let folder = folder();
+    for (name, hot) in [("old", 10), ("new", 20)] {
+        let mut text = String::new();
+        for index in 0..2_000 {
+            // `hot` works in 70 to 90 % of the run only; other phases have functions of their own.
+            let phase = index / 200;
+            let share = if (7..9).contains(&phase) { hot * 5 } else { 0 };
+            let leaf = if index * 37 % 100 < share { "hot".to_owned() } else { format!("phase{}", phase / 2) };
+            let seconds = 100.0 + index as f64 / 1_000.0;
+            _ = write!(text, "app 7/7 {seconds:.6}: 1000000 cpu-clock: \n\t401000 {leaf}+0x1 (/bin/app)\n\n");
+        }
+        write(folder.path(), &format!("{name}.perf"), &text);
+    }
+    let run = burnmark_in(folder.path(), &["diff", "old.perf", "new.perf"]).ok();
+    assert!(run.stdout.starts_with("0 regressed, 0 improved, "), "{}", run.stdout);
+    for part in ["one run against one can't tell", "has phases", "\n  burnmark compare --runs 5 -- "] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+}
+
 #[test]
 fn a_file_against_itself_has_no_changes() {
     let folder = folder();
@@ -128,6 +152,11 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     let heap = heap.to_str().expect("a plain path");
     burnmark_in(folder.path(), &["diff", "a.folded", heap]).fails(1, &["measure different things", "--value"]);
     burnmark_in(folder.path(), &["diff", "s.heapsnapshot", "s.heapsnapshot"]).fails(1, &["burnmark heap"]);
+    // A snapshot is known by its beginning, compressed or not, whatever it is called.
+    let snapshot =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/heap/library/leak-1.heapsnapshot.zst"));
+    std::fs::write(folder.path().join("packed"), snapshot.expect("the fixture is there")).expect("there is room");
+    burnmark_in(folder.path(), &["diff", "packed", "packed"]).fails(1, &["burnmark heap"]);
     burnmark_in(folder.path(), &["diff", "a.folded", "a.folded", "-o", "x.png"]).fails(1, &[".svg"]);
     burnmark_in(folder.path(), &["diff", "a.folded"]).fails(2, &["AFTER"]);
     // Allocations by bytes and by count.
@@ -135,6 +164,30 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
         let run = burnmark_in(folder.path(), &["diff", heap, heap, "--value", value]).ok();
         assert!(run.stdout.starts_with("0 regressed, 0 improved"), "{}", run.stdout);
     }
+}
+
+/// Folded text made of a recording has nanoseconds: they are no samples, and make nothing sure.
+#[test]
+fn nanoseconds_in_folded_text_are_not_taken_for_samples() {
+    let folder = folder();
+    // Samples of 1.001001 ms.
+    let text = |more: i64, unit: i64| {
+        let line = |index: i64| format!("main;f{index} {}\n", (60 + 7 * index + more * (index % 3)) * unit);
+        (0..12).map(line).collect::<String>()
+    };
+    for (name, more) in [("old", 0), ("new", 6)] {
+        write(folder.path(), &format!("{name}.folded"), &text(more, 1));
+        write(folder.path(), &format!("{name}.ns.folded"), &text(more, 1_001_001));
+    }
+    let of = |before: &str, after: &str| burnmark_in(folder.path(), &["diff", before, after, "--json"]).ok().json();
+    let (counted, timed) = (of("old.folded", "new.folded"), of("old.ns.folded", "new.ns.folded"));
+    for (one, other) in counted["rows"].as_array().expect("rows").iter().zip(timed["rows"].as_array().expect("rows")) {
+        assert_eq!((&one["function"], &one["samples"]), (&other["function"], &other["samples"]));
+        let low = |row: &serde_json::Value| row["ci"][0].as_f64().expect("a number");
+        assert!((low(one) - low(other)).abs() < 1e-9, "{one} {other}");
+    }
+    assert_eq!(counted["summary"], timed["summary"]);
+    assert_eq!(timed["summary"]["regressed"], 0);
 }
 
 #[test]
@@ -195,6 +248,26 @@ fn commands_are_recorded_in_turn_and_their_costs_compared() {
     ];
     let run = burnmark_in(folder.path(), &again).ok();
     assert!(folder.path().join("kept-2").is_dir() && run.stderr.contains("kept-2"), "{}", run.stderr);
+}
+
+/// Ctrl-C on a terminal reaches the command, too: that it ended of it is no failure of the command.
+#[test]
+fn ctrl_c_stops_a_comparison_and_says_where_the_recordings_are() {
+    if !sampling_works() {
+        return;
+    }
+    let folder = folder();
+    let words = ["compare", "--warmup", "0", "--", "sleep", "60", "--vs", "sleep", "60"];
+    let mut command = std::process::Command::new(crate::support::program());
+    command.args(words).current_dir(folder.path()).stderr(std::process::Stdio::piped());
+    let child = command.stdin(std::process::Stdio::null()).spawn().expect("burnmark starts");
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    crate::sampling::signal(&child, "INT");
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("stopped: what was recorded until now is in burnmark-compare"), "{stderr}");
+    assert!(!stderr.contains("failed"), "{stderr}");
 }
 
 /// Two services, sampled in turn.

@@ -4,6 +4,7 @@
 mod accuracy;
 mod burnmark;
 mod counts;
+mod diff;
 mod flame;
 mod machine;
 mod matching;

@@ -55,8 +55,10 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
         for warmup in 0..args.warmup {
             for (side, name) in SIDES.iter().enumerate() {
                 output::say(&format!("warm-up {} of {}: {name}", warmup + 1, args.warmup));
-                warm_up(args, &sides, side)?;
+                // Ctrl-C reaches the command too: that it failed of it is no news.
+                let ended = warm_up(args, &sides, side);
                 check_stopped(&stop, &folder)?;
+                ended?;
             }
         }
     }
@@ -66,8 +68,9 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
         let first = usize::from(coin(&mut random));
         for side in [first, 1 - first] {
             let path = folder.join(format!("{}-{round}.pb.gz", SIDES[side]));
-            let profile = record_once(args, &sides, side, &path)?;
+            let recorded = record_once(args, &sides, side, &path);
             check_stopped(&stop, &folder)?;
+            let profile = recorded?;
             let of_side = &mut runs[side];
             add(args, of_side, profile).with_context(|| format!("cannot compare {}", path.display()))?;
             let seconds = |times: &[f64]| times.last().copied().unwrap_or(0.0) / 1e9;

@@ -13,7 +13,7 @@ use burnmark_report::{DiffFlameOptions, DiffReport, RunTimes, TableForm, Widths}
 
 use crate::args::{By, DiffArgs, DiffHow, FilterArgs, WidthChoice};
 use crate::commands::top::terminal_width;
-use crate::{inputs, open, output, save};
+use crate::{inputs, open, output, save, snapshots};
 
 /// Reads both sides and prints what changed.
 pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
@@ -186,12 +186,9 @@ fn name(paths: &[PathBuf]) -> String {
 
 /// A heap snapshot has no samples: another command compares two.
 pub(crate) fn refuse_heap_snapshot(path: &Path) -> anyhow::Result<()> {
-    let mut start = [0; 64];
-    let is_snapshot = path.is_file()
-        && std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut start)).is_ok_and(
-            |read| String::from_utf8_lossy(&start[..read]).replace([' ', '\n'], "").starts_with("{\"snapshot\":"),
-        );
-    if is_snapshot || path.to_string_lossy().trim_end_matches(".gz").ends_with(".heapsnapshot") {
+    let name = path.to_string_lossy();
+    let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
+    if name.ends_with(".heapsnapshot") || snapshots::is_snapshot(path)? {
         bail!("{} is a heap snapshot: `burnmark heap` compares two of them", path.display());
     }
     Ok(())
@@ -246,6 +243,15 @@ pub(crate) fn check_outputs(how: &DiffHow) -> anyhow::Result<()> {
     how.output.iter().try_for_each(|path| by_name(path).map(drop))
 }
 
+/// The sides' names, of files without their folders where that tells them apart.
+fn title(names: &[String; 2]) -> String {
+    let [before, after] = names.each_ref().map(|name| match Path::new(name).file_name() {
+        Some(file) if Path::new(name).is_file() => file.to_string_lossy().into_owned(),
+        _ => name.clone(),
+    });
+    if before == after { format!("{} → {}", names[0], names[1]) } else { format!("{before} → {after}") }
+}
+
 fn write(diff: &Diff, report: &DiffReport, how: &DiffHow, path: &Path) -> anyhow::Result<()> {
     let written = by_name(path)?;
     output::write_file(path, |out: &mut dyn Write| {
@@ -257,7 +263,7 @@ fn write(diff: &Diff, report: &DiffReport, how: &DiffHow, path: &Path) -> anyhow
                         WidthChoice::Before => Widths::Before,
                         WidthChoice::Larger => Widths::Larger,
                     },
-                    title: how.title.clone().unwrap_or_else(|| format!("{} → {}", report.names[0], report.names[1])),
+                    title: how.title.clone().unwrap_or_else(|| title(&report.names)),
                     ..DiffFlameOptions::default()
                 };
                 for warning in burnmark_report::diff_flame(diff, &options, out)?.warnings {

@@ -177,7 +177,8 @@ pub(super) fn differences(before: &[&Facts], after: &[&Facts], per_op: bool) -> 
         && let (Some(b), Some(a)) = (b.threads, a.threads)
         && b.max(a) > 2 * b.min(a)
     {
-        found.push(format!("{b} threads before, {a} after: shares are of all threads' time; --thread chooses"));
+        let threads = if b == 1 { "thread" } else { "threads" };
+        found.push(format!("{b} {threads} before, {a} after: shares are of all threads' time; --thread chooses"));
     }
     found
 }

@@ -163,7 +163,7 @@ impl Clock {
 pub(crate) enum Counts {
     /// A column says it, with this denominator.
     Column(usize, f64),
-    /// A sample stands for this much of the value (a sampling allocation profiler's period).
+    /// A sample stands for this much of the value (a sampling allocation profiler's period, a timer's in folded text).
     Period(f64),
     /// One sample an entry.
     One,
@@ -176,7 +176,11 @@ impl Counts {
         let samples = types.iter().position(|value| value.name == "samples" && value.unit == "count");
         let own = types.iter().position(|value| value.name == chosen.name && value.unit == "count");
         let is_memory = chosen.unit == "bytes";
-        match (own.filter(|_| !is_memory).or(samples), profile.meta.period) {
+        let column = own.filter(|_| !is_memory).or(samples);
+        if let Some(period) = column.and_then(|column| hidden_period(profile, column)) {
+            return Self::Period(period);
+        }
+        match (column, profile.meta.period) {
             (Some(column), _) => Self::Column(column, f64::from(types[column].denominator.max(1))),
             (None, Some(period)) if period > 1 && chosen.unit == types[profile.default_value].unit => {
                 Self::Period(period as f64)
@@ -196,6 +200,30 @@ impl Counts {
         }
     }
 }
+
+/// Folded text calls every number a count of samples, and has nanoseconds where a recording was written to it: all of
+/// them are then multiples of the timer's period. The period, if no count of samples has such a divisor.
+fn hidden_period(profile: &Profile, column: usize) -> Option<f64> {
+    if profile.samples.time_range().is_some() || profile.value_types.len() > 1 || profile.meta.period.is_some() {
+        return None;
+    }
+    let divisor = |a: i64, b: i64| {
+        let (mut a, mut b) = (a, b);
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    let values = || profile.samples.values(column).iter().copied().filter(|value| *value > 0);
+    let period = values().fold(0, divisor);
+    (period >= LEAST_PERIOD && values().count() >= LEAST_STACKS).then_some(period as f64)
+}
+
+/// Of fewer counts the common divisor says little of the period.
+const LEAST_STACKS: usize = 10;
+
+/// Nanoseconds between samples at 100 kHz: whoever counts samples has counts that no such number divides.
+const LEAST_PERIOD: i64 = 10_000;
 
 /// Folded stacks often begin with the name of the command or thread, recordings know it apart. If one side has no
 /// threads and all its stacks begin with a frame that no stack of the other side, which has threads, has anywhere, that

@@ -1,9 +1,11 @@
 //! Which function of one build is which of another.
 //!
 //! First by canonical name ([`canonical`]) and module; then, of what is left, by a looser name (without generics and
-//! parameters) where it is the only one on both sides; then nameless functions of a script by their order in the file.
+//! parameters) where it is the only one on both sides; then nameless functions of a script by their place among those with
+//! names.
 
 mod canonical;
+mod scripts;
 mod v8;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,6 +16,7 @@ pub use canonical::canonical;
 
 use crate::place::{FrameKind, Place};
 use canonical::loose;
+use scripts::{Anchors, line_of, nameless_in};
 
 /// The most modules a side has of its own for pairs to be looked for.
 const MOST_MODULES: usize = 64;
@@ -80,7 +83,7 @@ pub enum MatchedBy {
     Name,
     /// Their names without generics and parameters are equal, and no others' are.
     LooseName,
-    /// They are nameless functions of one file, in the same place of its order.
+    /// They are nameless functions of one file, in the same place among those with names.
     Order,
 }
 
@@ -128,9 +131,13 @@ pub(crate) fn match_sides(before: &Side, after: &Side) -> Matched {
     };
     let mut known: HashMap<Key<'_>, usize, RandomState> = HashMap::default();
     for (side, functions) in sides.iter().enumerate() {
-        for at in 0..functions.len() {
+        for (at, (identity, _)) in functions.iter().enumerate() {
             let next = matched.functions.len();
-            let joint = *known.entry(key(side, at)).or_insert(next);
+            // The same line of two builds is not the same function.
+            let joint = match nameless_in(&identity.canonical) {
+                Some(_) => next,
+                None => *known.entry(key(side, at)).or_insert(next),
+            };
             if joint == next {
                 matched.functions.push([None; 2]);
                 matched.by.push(MatchedBy::Name);
@@ -140,17 +147,17 @@ pub(crate) fn match_sides(before: &Side, after: &Side) -> Matched {
         }
     }
     let pairs = loose_pairs(&matched, sides, |side, at| key(side, at).1.to_owned());
+    let mut taken: HashMap<usize, usize, RandomState> = HashMap::default();
     for (joint, other, by) in pairs {
         let [_, Some(at)] = matched.functions[other] else { continue };
-        // Every function of the other joint one moves over.
-        for entry in &mut matched.joint[1] {
-            if *entry == other {
-                *entry = joint;
-            }
-        }
+        taken.insert(other, joint);
         matched.functions[joint][1] = Some(at);
         matched.functions[other] = [None; 2];
         matched.by[joint] = by;
+    }
+    // Every function of the other joint one moves over.
+    for entry in &mut matched.joint[1] {
+        *entry = taken.get(entry).copied().unwrap_or(*entry);
     }
     matched.compact();
     matched
@@ -262,26 +269,20 @@ fn loose_pairs(
             pairs.push((*before, *after, MatchedBy::LooseName));
         }
     }
-    let line = |side: usize, joint: &usize| matched.functions[*joint][side].map_or(0, |at| line_of(&sides[side][at].0));
-    for [mut before, mut after] in by_file.into_values() {
-        if before.len() == after.len() {
-            before.sort_by_key(|joint| line(0, joint));
-            after.sort_by_key(|joint| line(1, joint));
-            pairs.extend(before.into_iter().zip(after).map(|(before, after)| (before, after, MatchedBy::Order)));
+    let mut anchors = Anchors::default();
+    for sides_of in &matched.functions {
+        if let [Some(before), Some(after)] = *sides_of {
+            anchors.add(&sides[0][before].0, &sides[1][after].0);
         }
     }
+    let line = |side: usize, joint: &usize| matched.functions[*joint][side].map_or(0, |at| line_of(&sides[side][at].0));
+    for ((file, _), joints) in by_file {
+        let [before, after] =
+            [0, 1].map(|side| joints[side].iter().map(|joint| line(side, joint)).collect::<Vec<u32>>());
+        let found = scripts::pairs(&before, &after, &anchors.of(&file));
+        pairs.extend(found.into_iter().map(|(before, after)| (joints[0][before], joints[1][after], MatchedBy::Order)));
+    }
     pairs
-}
-
-/// The file of a nameless function: `(anonymous) app.js:12`.
-fn nameless_in(canonical: &str) -> Option<&str> {
-    let place = canonical.strip_prefix("(anonymous) ").or_else(|| canonical.strip_prefix("<anonymous> "))?;
-    place.rsplit_once(':').map(|(file, _)| file)
-}
-
-fn line_of(identity: &Identity) -> u32 {
-    let digits = identity.canonical.rsplit(':').next().unwrap_or_default();
-    digits.parse().unwrap_or(identity.line)
 }
 
 #[cfg(test)]

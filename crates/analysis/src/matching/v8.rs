@@ -40,6 +40,13 @@ pub(super) fn canonical(name: &str) -> Option<String> {
     })
 }
 
+/// File and line of a name such as `LazyCompile:*render /srv/app.js:10:2`.
+pub(super) fn place(name: &str) -> Option<(&str, u32)> {
+    let rest = TAGS.iter().find_map(|tag| name.strip_prefix(tag))?;
+    let (path, line) = split_place(rest.rsplit_once(' ').map_or(rest, |(_, place)| place));
+    Some((path.rsplit(['/', '\\']).next().unwrap_or(path), line.parse().ok()?))
+}
+
 /// Path and line of `path`, `path:line` or `path:line:column`.
 fn split_place(place: &str) -> (&str, &str) {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -54,7 +61,14 @@ fn split_place(place: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::canonical;
+    use super::{canonical, place};
+
+    #[test]
+    fn places() {
+        assert_eq!(place("LazyCompile:*render /srv/app.js:10:2"), Some(("app.js", 10)));
+        assert_eq!(place("JS:~ app.js:7"), Some(("app.js", 7)));
+        assert_eq!((place("JS:*f"), place("render /srv/app.js:10:2")), (None, None));
+    }
 
     #[test]
     fn tiers_and_lines_go_places_of_the_nameless_stay() {

@@ -186,7 +186,7 @@ pub fn renames(diff: &Diff) -> String {
         let by = match rename.by {
             MatchedBy::Name => "name",
             MatchedBy::LooseName => "name without generics and parameters",
-            MatchedBy::Order => "order in the file",
+            MatchedBy::Order => "place in the file",
         };
         let side = |(name, module): &(String, Option<String>)| match module {
             Some(module) => format!("{} ({})", printable(name), printable(module)),

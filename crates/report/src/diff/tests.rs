@@ -58,6 +58,17 @@ fn terminal() {
     insta::assert_snapshot!(text);
 }
 
+/// On 80 columns no line of the table is broken.
+#[test]
+fn narrow_terminals_show_what_is_compared() {
+    let text = diff(&compared(false), &report(), &TableForm::Terminal { width: 80, colours: false });
+    let table: Vec<&str> = text.lines().skip(1).take(5).collect();
+    assert!(table.iter().all(|line| crate::names::width(line) <= 80), "{text}");
+    assert!(table[0].contains("self %") && !table[0].contains("total %") && table[0].contains("95 % interval"));
+    let wide = diff(&compared(false), &report(), &TableForm::Terminal { width: 100, colours: false });
+    assert!(wide.lines().nth(1).is_some_and(|header| header.contains("total %")), "{wide}");
+}
+
 #[test]
 fn costs_per_operation() {
     let text = diff(&compared(true), &report(), &TableForm::Terminal { width: 110, colours: false });

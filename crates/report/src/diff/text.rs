@@ -15,7 +15,10 @@ use crate::top::markdown::{code, escaped};
 const UNDECIDED: usize = 5;
 
 /// A name is never cut to fewer columns.
-const LEAST_NAME: usize = 16;
+const LEAST_NAME: usize = 12;
+
+/// For names of fewer columns than this, other columns are left out.
+const NARROW_NAME: usize = 16;
 
 /// Columns between two columns of the table.
 const GAP: usize = 2;
@@ -42,6 +45,22 @@ fn folded(diff: &Diff, shown: usize) -> Option<String> {
 struct Cells {
     headers: Vec<String>,
     rows: Vec<Vec<String>>,
+}
+
+impl Cells {
+    /// Columns of the terminal that the numbers take, with a gap before each.
+    fn width(&self) -> usize {
+        let widest = |column: usize| self.rows.iter().map(|row| width(&row[column])).max().unwrap_or(0);
+        let columns = self.headers.iter().enumerate();
+        columns.map(|(column, header)| widest(column).max(width(header)) + GAP).sum()
+    }
+
+    /// Leaves out two columns.
+    fn drop_pair(&mut self, from: usize) {
+        for texts in self.rows.iter_mut().chain([&mut self.headers]) {
+            texts.drain(from..from + 2);
+        }
+    }
 }
 
 /// Numbers of the rows: everything but function and module.
@@ -183,21 +202,23 @@ pub(super) fn terminal(diff: &Diff, report: &DiffReport, columns: usize, colours
 }
 
 fn table(diff: &Diff, rows: &[&DiffRow], columns: usize) -> tabled::Table {
-    let cells = cells(diff, rows);
+    let mut cells = cells(diff, rows);
     let names: Vec<String> = rows.iter().map(|row| printable(&row.identity.name).into_owned()).collect();
     let modules: Vec<String> =
         rows.iter().map(|row| printable(row.identity.module.as_deref().unwrap_or("-")).into_owned()).collect();
-    let numbers: usize = (0..cells.headers.len())
-        .map(|column| {
-            let widest = cells.rows.iter().map(|row| width(&row[column])).max().unwrap_or(0);
-            widest.max(width(&cells.headers[column])) + GAP
-        })
-        .sum();
     let widest = |texts: &[String], least: usize| texts.iter().map(|text| width(text)).max().unwrap_or(0).max(least);
-    let with_module = rows.iter().any(|row| row.identity.module.is_some());
-    let module_room = if with_module { widest(&modules, 6).min(20) } else { 0 };
-    let room = columns.saturating_sub(numbers + module_room + if with_module { 2 * GAP } else { GAP });
-    let name_room = widest(&names, 8).min(room.max(LEAST_NAME));
+    let mut with_module = rows.iter().any(|row| row.identity.module.is_some());
+    let module_room = widest(&modules, 6).min(20);
+    let room = |cells: &Cells, with_module: bool| {
+        columns.saturating_sub(cells.width() + if with_module { module_room + GAP } else { 0 })
+    };
+    let wanted = widest(&names, 8).min(NARROW_NAME);
+    // On a narrow terminal what is not compared goes first, then the module.
+    if room(&cells, with_module) < wanted && !diff.per_op {
+        cells.drop_pair(if diff.by == RankBy::SelfValue { 2 } else { 0 });
+    }
+    with_module &= room(&cells, with_module) >= wanted;
+    let name_room = widest(&names, 8).min(room(&cells, with_module).max(LEAST_NAME));
 
     let mut builder = Builder::default();
     let mut header = vec!["function".to_owned()];

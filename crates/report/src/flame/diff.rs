@@ -9,7 +9,7 @@ use inferno::flamegraph;
 use super::svg::{self, Shown, columns};
 use super::{Drawn, inferno_options};
 use crate::Error;
-use crate::names::{cut_bytes, cut_end, printable};
+use crate::names::{cut_bytes, cut_end, cut_middle, printable, width};
 use crate::numbers::{count, decimal, percent};
 
 /// The picture's width in whole parts.
@@ -20,6 +20,9 @@ const MOST_FRAMES: usize = 100_000;
 
 /// Bytes of a name that are kept.
 const LONGEST_NAME: usize = 10_000;
+
+/// Columns that fit into the picture's width at the title's size: what is normalized is never cut off.
+const TITLE_COLUMNS: usize = 112;
 
 /// Colours of what is not significant, and of the root.
 const GREY: (u8, u8, u8) = (218, 218, 218);
@@ -93,7 +96,9 @@ pub fn diff_flame(diff: &Diff, options: &DiffFlameOptions, out: &mut dyn Write) 
     if plan.rest > 0 {
         lines.push(format!("rest {}", plan.rest));
     }
-    let title = format!("{} ({})", options.title, normalized(diff, options.widths));
+    let normalized = normalized(diff, options.widths);
+    let room = TITLE_COLUMNS.saturating_sub(width(&normalized) + " ()".len());
+    let title = format!("{} ({normalized})", cut_middle(&printable(&options.title), room));
     let mut drawing = Vec::new();
     flamegraph::from_lines(
         &mut inferno_options(&title, &subtitle(diff), options.icicle),
