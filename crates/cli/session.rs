@@ -160,7 +160,11 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
         }
     };
     let began = Instant::now();
-    sample(&mut session, &mut recorder, &mut spool, &mut counting, options.duration, &stop)?;
+    // To be pushed aside costs the target's threads far more than the time it takes.
+    live::wait_for_turn(true);
+    let sampled = sample(&mut session, &mut recorder, &mut spool, &mut counting, options.duration, &stop);
+    live::wait_for_turn(false);
+    sampled?;
     let command = child.as_mut().map(|child| (child.id(), child.try_wait().ok().flatten()));
     let (layout, setup) = (session.layout(), session.setup().clone());
     let stats = session.finish(&mut |bytes| take(&mut recorder, bytes, &layout))?;

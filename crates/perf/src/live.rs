@@ -51,3 +51,10 @@ pub use session::{Ended, Session, Targets, Until};
 pub use setup::{Binding, DEFAULT_RING_BYTES, DEFAULT_STACK_RING_BYTES, Options, Setup};
 pub use stats::{Loss, Stats};
 pub use target::Target;
+
+/// For the thread that empties the rings: from now on it waits for its turn when it wakes, instead of pushing the target
+/// off a CPU (`SCHED_BATCH`, sched(7)); its share of the CPUs stays the same. `false` ends this. Threads and processes
+/// that it starts meanwhile take it over. A policy that somebody else has set for it stays.
+pub fn wait_for_turn(waits: bool) {
+    sys::wait_for_turn(waits);
+}

@@ -103,6 +103,18 @@ pub(super) fn raise_file_limit() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// Changes this thread's policy from `SCHED_OTHER` to `SCHED_BATCH`, or back.
+pub(super) fn wait_for_turn(waits: bool) {
+    let (from, to) =
+        if waits { (libc::SCHED_OTHER, libc::SCHED_BATCH) } else { (libc::SCHED_BATCH, libc::SCHED_OTHER) };
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: takes an integer, 0 is this thread.
+    if unsafe { libc::sched_getscheduler(0) } == from {
+        // SAFETY: points to a live sched_param. Where it is refused nothing has changed.
+        unsafe { libc::sched_setscheduler(0, to, &parameters) };
+    }
+}
+
 /// Nanoseconds on CLOCK_MONOTONIC, the clock of all records.
 pub(super) fn monotonic_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -252,5 +264,34 @@ impl Drop for RingMap {
     fn drop(&mut self) {
         // SAFETY: exactly the mapping made in `new`; no reference into it outlives `self`.
         unsafe { libc::munmap(self.base, self.page + self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The policy of this thread: field 41 of `/proc/thread-self/stat` (proc(5)).
+    fn policy() -> i32 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("this thread has a stat file");
+        let (_, fields) = stat.rsplit_once(')').expect("the name is in parentheses");
+        fields.split_whitespace().nth(38).expect("it has that many fields").parse().expect("it is a number")
+    }
+
+    #[test]
+    fn only_the_thread_that_asks_waits_for_its_turn() {
+        if policy() != libc::SCHED_OTHER {
+            eprintln!("skipped: somebody has set a policy for this process");
+            return;
+        }
+        let policies = std::thread::spawn(|| {
+            [true, false].map(|waits| {
+                wait_for_turn(waits);
+                policy()
+            })
+        });
+        let policies = policies.join().expect("it does not panic");
+        assert_eq!(policies, [libc::SCHED_BATCH, libc::SCHED_OTHER]);
+        assert_eq!(policy(), libc::SCHED_OTHER);
     }
 }
