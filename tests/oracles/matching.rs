@@ -46,6 +46,7 @@ fn most_of_the_weight_is_matched_across_builds() {
         ("v0-c16", "v0-release-8", 0.06, [0.98, 0.98]),
         ("o3c16", "v0-c16", 0.06, [0.89, 0.88]),
         ("node-20", "node-22", 0.71, [0.77, 0.66]),
+        ("leveldb-o2", "leveldb-o3", 0.99, [0.77, 0.98]),
         ("tsc-5.4", "tsc-5.5", 0.30, [0.88, 0.90]),
         ("rollup-min-4", "rollup-min-5", 0.73, [0.98, 0.98]),
     ] {

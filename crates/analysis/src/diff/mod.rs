@@ -220,8 +220,7 @@ pub fn diff(before: &[Reduced], after: &[Reduced], options: &DiffOptions) -> Res
     let facts = [before, after].map(|runs| runs.iter().map(|run| run.facts.clone()).collect::<Vec<_>>());
     let per_op = options.operations.is_some();
 
-    let own = of_functions(&joint, RankBy::SelfValue);
-    let total = of_functions(&joint, RankBy::Total);
+    let (own, total) = rayon::join(|| of_functions(&joint, RankBy::SelfValue), || of_functions(&joint, RankBy::Total));
     let quantities = match options.by {
         RankBy::SelfValue => &own,
         RankBy::Total => &total,
@@ -231,7 +230,7 @@ pub fn diff(before: &[Reduced], after: &[Reduced], options: &DiffOptions) -> Res
         .zip(&joint.functions)
         .map(|(quantity, identity)| (quantity.clone(), is_tested(identity, &options.only)))
         .collect();
-    let judged = judge.judge(&tested, options);
+    let (judged, nodes) = rayon::join(|| judge.judge(&tested, options), || nodes(&joint, &judge, options));
     let mut rows = rows(&joint, &judge, &judged, [&own, &total]);
     // By self, what only calls others has nothing to compare.
     rows.retain(|row| {
@@ -257,7 +256,7 @@ pub fn diff(before: &[Reduced], after: &[Reduced], options: &DiffOptions) -> Res
         ),
         threshold: options.threshold.unwrap_or(if per_op { 0.02 } else { 0.005 }),
         q: options.q,
-        nodes: nodes(&joint, &judge, options),
+        nodes,
         identities,
         whole,
         renames: joint.matched.renames(&joint.sides[0], &joint.sides[1]),

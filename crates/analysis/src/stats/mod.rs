@@ -51,7 +51,7 @@ pub(crate) fn t_test(delta: f64, error: f64, df: f64) -> (f64, [f64; 2]) {
         // Both sides without any variance: all samples or none.
         return (if delta == 0.0 { 1.0 } else { 0.0 }, [delta, delta]);
     }
-    let half = student::quantile(0.975, df) * error;
+    let half = student::critical(df) * error;
     (student::two_sided(delta / error, df), [delta - half, delta + half])
 }
 

@@ -1,5 +1,7 @@
 //! Student's distribution, and the normal one as its limit.
 
+use std::cell::Cell;
+
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// From here on the normal distribution is used: the two differ by less than 10⁻⁶.
@@ -27,6 +29,18 @@ pub fn quantile(q: f64, df: f64) -> f64 {
         StudentsT::new(0.0, 1.0, df).map(|student| student.inverse_cdf(q)).ok()
     };
     found.unwrap_or(f64::INFINITY)
+}
+
+/// What `|T|` exceeds with a probability of 5 %. Functions of one comparison of blocks all have the same degrees of
+/// freedom, and finding a quantile takes longer than all else that is reckoned of a function: the last one is kept.
+pub(crate) fn critical(df: f64) -> f64 {
+    thread_local!(static LAST: Cell<(f64, f64)> = const { Cell::new((f64::NAN, f64::NAN)) });
+    LAST.with(|last| {
+        if last.get().0 != df {
+            last.set((df, quantile(0.975, df)));
+        }
+        last.get().1
+    })
 }
 
 #[cfg(test)]
@@ -59,6 +73,14 @@ mod tests {
             let ours = quantile(q, df);
             assert!((ours - t).abs() < 1e-7, "q {q}, df {df}: {ours} against {t}");
         }
+    }
+
+    #[test]
+    fn the_quantile_that_is_kept_is_of_its_degrees_of_freedom() {
+        for df in [18.0, 18.0, 2.5, f64::INFINITY, 18.0] {
+            assert_eq!(critical(df), quantile(0.975, df));
+        }
+        assert_eq!(critical(f64::NAN), f64::INFINITY);
     }
 
     #[test]
