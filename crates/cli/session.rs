@@ -161,10 +161,9 @@ pub(crate) fn record(options: Options) -> anyhow::Result<Recorded> {
     };
     let began = Instant::now();
     // To be pushed aside costs the target's threads far more than the time it takes.
-    live::wait_for_turn(true);
-    let sampled = sample(&mut session, &mut recorder, &mut spool, &mut counting, options.duration, &stop);
-    live::wait_for_turn(false);
-    sampled?;
+    let waiting = live::wait_for_turn();
+    sample(&mut session, &mut recorder, &mut spool, &mut counting, options.duration, &stop)?;
+    drop(waiting);
     let command = child.as_mut().map(|child| (child.id(), child.try_wait().ok().flatten()));
     let (layout, setup) = (session.layout(), session.setup().clone());
     let stats = session.finish(&mut |bytes| take(&mut recorder, bytes, &layout))?;

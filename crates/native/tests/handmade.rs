@@ -164,3 +164,21 @@ fn samples_see_what_came_before_them_and_nothing_later() {
     let found: Vec<_> = found.map(|(sample, stack)| (name(sample.thread), sample.time, stack)).collect();
     assert!(found == expected, "6,000 samples in order, each with its own stack");
 }
+
+/// Copies of the stack without registers: nothing can be unwound, the kernel's call chain stays, whatever is in it.
+#[test]
+fn without_registers_the_call_chain_stays() {
+    const CONTEXT_HYPERVISOR: u64 = -32_i64 as u64;
+    let attr = Attr { sample_type: IP | TID | TIME | CALLCHAIN | STACK_USER, stack_user: 8, ..Attr::default() };
+    let (kernel, hypervisor) = (0xffff_ffff_8100_0010, 0x4000);
+    let chain = [CONTEXT_KERNEL, kernel, CONTEXT_USER, 0x5000, CONTEXT_HYPERVISOR, hypervisor];
+    let sample = |time| {
+        let body = [&[0x5000, pair(7, 7), time, chain.len() as u64][..], &chain, &[8, 0x1234, 8]].concat();
+        record(SAMPLE, USER, &body)
+    };
+    let records = [mapping(7, 0x5000, 0x1000, "/bin/program", &[pair(7, 7), 1000]), sample(2000), sample(3000)];
+    let recording = read(&file(attr, &records.concat(), None), no_files());
+    let expected =
+        vec![(Some(CodeKind::Kernel), kernel), (Some(CodeKind::File), 0), (Some(CodeKind::Foreign), hypervisor)];
+    assert_eq!(stacks(&recording), [expected.clone(), expected]);
+}

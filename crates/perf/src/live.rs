@@ -40,6 +40,8 @@ mod synthesize;
 pub(crate) mod sys;
 mod target;
 
+use std::marker::PhantomData;
+
 pub use adapt::{CLASSES, StackLengths};
 pub use attr::{Event, MAX_USER_STACK_BYTES};
 pub use error::Error;
@@ -52,9 +54,26 @@ pub use setup::{Binding, DEFAULT_RING_BYTES, DEFAULT_STACK_RING_BYTES, Options, 
 pub use stats::{Loss, Stats};
 pub use target::Target;
 
-/// For the thread that empties the rings: from now on it waits for its turn when it wakes, instead of pushing the target
-/// off a CPU (`SCHED_BATCH`, sched(7)); its share of the CPUs stays the same. `false` ends this. Threads and processes
+/// For the thread that empties the rings: until what this returns is dropped it waits for its turn when it wakes, instead
+/// of pushing the target off a CPU (`SCHED_BATCH`, sched(7)); its share of the CPUs stays the same. Threads and processes
 /// that it starts meanwhile take it over. A policy that somebody else has set for it stays.
-pub fn wait_for_turn(waits: bool) {
-    sys::wait_for_turn(waits);
+pub fn wait_for_turn() -> Waiting {
+    Waiting { was_set: sys::wait_for_turn(true), of_thread: PhantomData }
+}
+
+/// This thread waits for its turn, unless it had a policy of its own.
+#[derive(Debug)]
+#[must_use = "it ends when this is dropped"]
+pub struct Waiting {
+    was_set: bool,
+    /// It ends in the thread that it began in.
+    of_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.was_set {
+            sys::wait_for_turn(false);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use burnmark_perf::record::{Mode, Record, Sample};
 use foldhash::fast::RandomState;
 
 use super::unwinding::{Unwinding, unwound};
-use super::{ChainFrame, Recorder, SampleEvent};
+use super::{ChainFrame, Recorder, SampleEvent, push_chain};
 use crate::unwind::CodeMap;
 
 /// Samples in a batch at most: 16 KB of stack each are 16 MB of the file.
@@ -101,7 +101,13 @@ impl Stacks {
                 let is_done = unwound(unwinding, event, sample, code, &mut chain);
                 self.frames.extend(is_done.then_some(&chain).into_iter().flatten());
                 self.ends.push(is_done.then_some(self.frames.len()));
-                for frame in chain.iter().take_while(|frame| frame.mode != Mode::User) {
+                if !is_done {
+                    chain.clear();
+                    push_chain(&mut chain, sample.frames());
+                }
+                // The user half that was unwound comes last.
+                let is_other = |frame: &&ChainFrame| frame.mode != Mode::User;
+                for frame in chain.iter().take_while(|frame| !is_done || is_other(frame)).filter(is_other) {
                     if !self.others.iter().any(|other| other.mode == frame.mode) {
                         self.others.push(*frame);
                     }

@@ -103,16 +103,15 @@ pub(super) fn raise_file_limit() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
-/// Changes this thread's policy from `SCHED_OTHER` to `SCHED_BATCH`, or back.
-pub(super) fn wait_for_turn(waits: bool) {
+/// Changes this thread's policy from `SCHED_OTHER` to `SCHED_BATCH`, or back; false if it had another, or may not.
+pub(super) fn wait_for_turn(waits: bool) -> bool {
     let (from, to) =
         if waits { (libc::SCHED_OTHER, libc::SCHED_BATCH) } else { (libc::SCHED_BATCH, libc::SCHED_OTHER) };
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: takes an integer, 0 is this thread.
-    if unsafe { libc::sched_getscheduler(0) } == from {
-        // SAFETY: points to a live sched_param. Where it is refused nothing has changed.
-        unsafe { libc::sched_setscheduler(0, to, &parameters) };
-    }
+    let is_from = unsafe { libc::sched_getscheduler(0) } == from;
+    // SAFETY: points to a live sched_param. Where it is refused nothing has changed.
+    is_from && unsafe { libc::sched_setscheduler(0, to, &parameters) } == 0
 }
 
 /// Nanoseconds on CLOCK_MONOTONIC, the clock of all records.
@@ -285,13 +284,23 @@ mod tests {
             return;
         }
         let policies = std::thread::spawn(|| {
-            [true, false].map(|waits| {
-                wait_for_turn(waits);
-                policy()
-            })
+            let waiting = super::super::wait_for_turn();
+            let waits = policy();
+            drop(waiting);
+            [waits, policy()]
         });
         let policies = policies.join().expect("it does not panic");
         assert_eq!(policies, [libc::SCHED_BATCH, libc::SCHED_OTHER]);
         assert_eq!(policy(), libc::SCHED_OTHER);
+    }
+
+    #[test]
+    fn a_policy_that_was_set_before_stays() {
+        let policies = std::thread::spawn(|| {
+            wait_for_turn(true);
+            drop(super::super::wait_for_turn());
+            policy()
+        });
+        assert_ne!(policies.join().expect("it does not panic"), libc::SCHED_OTHER);
     }
 }
