@@ -51,6 +51,8 @@ enum Mode {
     Perf,
     /// perf record --call-graph dwarf of the machine
     PerfAll,
+    /// perf record of the machine without stacks: hardly more than the timer's interrupts, which any recorder needs
+    PerfTimer,
     /// samply record
     Samply,
 }
@@ -107,7 +109,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
 fn available(options: &Options) -> Vec<Mode> {
     let mut modes = vec![Mode::None, Mode::Burnmark, Mode::BurnmarkTask, Mode::BurnmarkFp];
     if shell::on_path("perf") {
-        modes.extend([Mode::Perf, Mode::PerfAll]);
+        modes.extend([Mode::Perf, Mode::PerfAll, Mode::PerfTimer]);
     }
     if options.samply.is_file() || shell::on_path(&options.samply.to_string_lossy()) {
         modes.push(Mode::Samply);
@@ -236,18 +238,19 @@ fn recorder(mode: Mode, options: &Options, burnmark: &Path, pid: &str, file: &Pa
     let file = file.to_string_lossy().into_owned();
     let recording = format!("{file}.pb.gz");
     let ours = ["record", "-F", "999", "--limit", "5", "-p", pid, "-o", &recording];
-    let perf = ["record", "-N", "-e", "cpu-clock", "-F", "999", "--call-graph", "dwarf", "-o", &file];
+    let perf = ["record", "-N", "-e", "cpu-clock", "-F", "999", "-o", &file];
     let mut command = Command::new(match mode {
         Mode::None => return None,
         Mode::Burnmark | Mode::BurnmarkTask | Mode::BurnmarkFp => burnmark,
-        Mode::Perf | Mode::PerfAll => Path::new("perf"),
+        Mode::Perf | Mode::PerfAll | Mode::PerfTimer => Path::new("perf"),
         Mode::Samply => Path::new("unshare"),
     });
     match mode {
         Mode::BurnmarkTask => command.args(ours).args(["--bind", "task"]),
         Mode::BurnmarkFp => command.args(ours).args(["--call-graph", "fp"]),
-        Mode::Perf => command.args(perf).args(["-p", pid]),
-        Mode::PerfAll => command.args(perf).arg("-a"),
+        Mode::Perf => command.args(perf).args(["--call-graph", "dwarf", "-p", pid]),
+        Mode::PerfAll => command.args(perf).args(["--call-graph", "dwarf", "-a"]),
+        Mode::PerfTimer => command.args(perf).arg("-a"),
         Mode::None | Mode::Burnmark => command.args(ours),
         Mode::Samply => {
             // samply refuses machines without a cycles event if this file says 2, whoever runs it: in a mount namespace
