@@ -425,7 +425,8 @@ fn matched_share(joint: &Joint) -> [f64; 2] {
     [0, 1].map(|side| {
         let of_function = joint.sides[side].iter().zip(&joint.matched.joint[side]);
         let known = of_function.filter(|(_, at)| joint.matched.functions[**at].iter().all(Option::is_some));
-        known.map(|((_, share), _)| share).sum()
+        // Rounding adds up to a little more than all.
+        known.map(|((_, share), _)| share).sum::<f64>().min(1.0)
     })
 }
 

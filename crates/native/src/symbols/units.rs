@@ -214,7 +214,7 @@ pub(super) fn is_fit<R: Reader<Offset = usize>>(dwarf: &gimli::Dwarf<R>, unit: &
 }
 
 /// Forms of entries that are remembered.
-const MOST_FORMS: u64 = 1 << 16;
+const MOST_FORMS: u64 = 1 << 12;
 
 /// What an abbreviation says of its entries.
 #[derive(Clone, Copy)]
