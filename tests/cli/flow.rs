@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::sampling::sampling_works;
 use crate::support::{burnmark_in, folder, program};
 
-const REQUESTS: &str = "1500";
+const REQUESTS: &str = "4000";
 
 /// What the service must keep: its parsing may not come back, and answers must be quick.
 const BUDGET: &str = r#"{
