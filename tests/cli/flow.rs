@@ -139,6 +139,9 @@ fn masked(log: &str) -> String {
         if ["Unexpected Findings", "Remaining Opportunities"].contains(&section) {
             continue;
         }
+        // So does what an improvement came with.
+        let came_with = line.strip_suffix(" went the other way").and_then(|line| line.rsplit_once("; "));
+        let line = came_with.map_or(line, |(line, _)| line);
         let is_row = line.starts_with('|') && lines.last().is_some_and(|last| last.starts_with("|-") || last == "| …");
         let text = match line {
             _ if line.starts_with("| share of ") => "| share of …".to_owned(),
