@@ -51,8 +51,8 @@ pub(super) fn starts_thread(root: &Located, is_kernel: bool) -> bool {
     if is_kernel { KERNEL_STARTS.contains(&name) } else { root.starts_thread || USER_STARTS.contains(&name) }
 }
 
-/// Whether kernel addresses of a recording made in this boot are those of the kernel that the finder knows: they change with each boot.
-/// A recording that doesn't tell (it is empty) is believed.
+/// Whether kernel addresses of a recording made in this boot are those of the kernel that the finder knows: they change
+/// with each boot. A recording that doesn't tell (it is empty) is believed.
 pub(super) fn same_boot(recorded: &str, finder: &FileFinder) -> bool {
     let FileFinder::ThisMachine = finder else { return true };
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
