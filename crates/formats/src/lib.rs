@@ -31,6 +31,7 @@ mod decode;
 mod detect;
 mod error;
 mod folded;
+mod ids;
 mod input;
 mod json;
 mod modules;

@@ -1,6 +1,7 @@
 //! The second step of reading: the profile, from the file's tables and samples.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use burnmark_model::{
     Frame, FrameId, Function, FunctionId, Label, LabelSetId, LabelValue, Module, ModuleId, Parsed, Position, Process,
@@ -8,10 +9,11 @@ use burnmark_model::{
 };
 use foldhash::fast::RandomState;
 
-use super::collect::{Packed, Raw, RawLabel, RawSample};
+use super::collect::Raw;
 use super::comments::{self, Hints};
 use super::keys;
 use super::prune::{Pruned, Pruner, kept};
+use super::samples::{Packed, RawLabel, RawSample};
 use super::wire::malformed;
 use crate::budget::Budget;
 use crate::{Error, modules};
@@ -26,10 +28,10 @@ const FREE_STEPS: u64 = 1_000_000;
 
 /// Makes the profile.
 pub(super) fn build(mut raw: Raw, budget: Budget) -> Result<Parsed, Error> {
-    let samples = std::mem::take(&mut raw.samples);
+    let packed = std::mem::take(&mut raw.samples.packed);
     let mut builder = Builder::new(raw, budget);
-    builder.describe(&samples)?;
-    samples.drain(|sample| builder.add(sample))?;
+    builder.describe(&packed)?;
+    packed.drain(|sample| builder.add(sample))?;
     Ok(Parsed { profile: builder.profile, warnings: builder.raw.warnings.into_vec() })
 }
 
@@ -47,9 +49,38 @@ enum Key {
 /// Frames of a location in [`Builder::frames`], from the caller's end.
 #[derive(Clone, Copy)]
 struct Place {
-    first: usize,
-    end: usize,
+    first: u32,
+    end: u32,
     pruned: Pruned,
+}
+
+impl Place {
+    fn new(frames: Range<usize>, pruned: Pruned) -> Self {
+        let index = |index: usize| u32::try_from(index).expect("2^32 lines take more memory than any machine has");
+        Self { first: index(frames.start), end: index(frames.end), pruned }
+    }
+
+    fn range(self) -> Range<usize> {
+        self.first as usize..self.end as usize
+    }
+}
+
+/// A location of the list that became a stack last.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Index into [`Raw::locations`]; `None` if the file has no such location.
+    location: Option<u32>,
+    place: Place,
+    /// How many frames there are from the root to here.
+    depth: usize,
+}
+
+/// The list of locations that became a stack last, from its root: the next one mostly has the same callers.
+#[derive(Default)]
+struct LastPath {
+    steps: Vec<Step>,
+    /// The stack at each frame, from the root; pruned ones are not there.
+    stacks: Vec<StackId>,
 }
 
 /// What has become of a list of locations.
@@ -58,6 +89,13 @@ enum Built {
     NotYet,
     Stack(Option<StackId>),
     TooDeep,
+}
+
+/// What a list of labels means, whatever its numbers are.
+struct Shape {
+    labels: Box<[RawLabel]>,
+    /// Which of its numbers can be the sample's time.
+    times: Vec<usize>,
 }
 
 /// What labels say: the thread, and the labels that are no columns.
@@ -75,12 +113,18 @@ struct Builder {
     functions: Vec<Option<Option<FunctionId>>>,
     places: Vec<Option<Place>>,
     frames: Vec<FrameId>,
+    /// Where in `frames` the frame of a location is that the file has not.
+    unknown: Option<usize>,
     stacks: Vec<Built>,
     steps: u64,
     keys: HashMap<i64, Key, RandomState>,
-    labels: HashMap<Box<[RawLabel]>, Described, RandomState>,
-    rest: Vec<RawLabel>,
-    path: Vec<Place>,
+    shapes: Vec<Shape>,
+    /// By what is in `key`.
+    labels: HashMap<Box<[i64]>, Described, RandomState>,
+    /// The shape, which number is the time, and the other numbers.
+    key: Vec<i64>,
+    ids: Vec<u64>,
+    last: LastPath,
 }
 
 impl Builder {
@@ -95,12 +139,15 @@ impl Builder {
             functions: vec![None; raw.functions.len()],
             places: vec![None; raw.locations.len()],
             frames: Vec::new(),
-            stacks: vec![Built::NotYet; raw.lists.len()],
+            unknown: None,
+            stacks: vec![Built::NotYet; raw.samples.lists.len()],
             steps: 0,
             keys: HashMap::default(),
+            shapes: Vec::new(),
             labels: HashMap::default(),
-            rest: Vec::new(),
-            path: Vec::new(),
+            key: Vec::new(),
+            ids: Vec::new(),
+            last: LastPath::default(),
             raw,
         }
     }
@@ -140,6 +187,7 @@ impl Builder {
         self.profile.meta = meta;
         self.describe_period();
         self.describe_pruning();
+        self.describe_labels();
         let doc_url = self.owned(self.raw.doc_url);
         if !doc_url.is_empty() {
             self.profile.meta.other.insert("doc_url".into(), doc_url);
@@ -241,7 +289,7 @@ impl Builder {
         if mapping_id == 0 {
             return None;
         }
-        let Some(index) = self.raw.mapping_ids.get(&mapping_id).map(|index| *index as usize) else {
+        let Some(index) = self.raw.mapping_ids.get(mapping_id).map(|index| index as usize) else {
             let what = "a location names a mapping that is not there: its module is not known";
             self.raw.warnings.add(what, Some(Position::Byte(position)));
             return None;
@@ -269,7 +317,7 @@ impl Builder {
         if function_id == 0 {
             return None;
         }
-        let Some(index) = self.raw.function_ids.get(&function_id).map(|index| *index as usize) else {
+        let Some(index) = self.raw.function_ids.get(function_id).map(|index| index as usize) else {
             let what = "a location names a function that is not there: it is shown without a name";
             self.raw.warnings.add(what, Some(Position::Byte(position)));
             return None;
@@ -291,14 +339,16 @@ impl Builder {
     }
 
     /// The frames of a location.
-    fn place(&mut self, location_id: u64, position: u64) -> Result<Place, Error> {
-        let Some(index) = self.raw.location_ids.get(&location_id).map(|index| *index as usize) else {
+    fn place(&mut self, location: Option<u32>, position: u64) -> Result<Place, Error> {
+        let Some(index) = location.map(|index| index as usize) else {
             let what = "a sample names a location that is not there: the frame is not known";
             self.raw.warnings.add(what, Some(Position::Byte(position)));
             let unknown = Frame { function: None, module: None, address: None, line: 0, column: 0, inline_depth: 0 };
-            let first = self.frames.len();
-            self.frames.push(self.profile.frames.intern(unknown));
-            return Ok(Place { first, end: first + 1, pruned: Pruned::No });
+            let first = *self.unknown.get_or_insert(self.frames.len());
+            if first == self.frames.len() {
+                self.frames.push(self.profile.frames.intern(unknown));
+            }
+            return Ok(Place::new(first..first + 1, Pruned::No));
         };
         if let Some(place) = self.places[index] {
             return Ok(place);
@@ -328,7 +378,7 @@ impl Builder {
             let frame = Frame { function, line, column, inline_depth: depth as u32, ..base };
             self.frames.push(self.profile.frames.intern(frame));
         }
-        let place = Place { first, end: self.frames.len(), pruned };
+        let place = Place::new(first..self.frames.len(), pruned);
         self.places[index] = Some(place);
         Ok(place)
     }
@@ -345,42 +395,55 @@ impl Builder {
         if !matches!(self.stacks[list], Built::NotYet) {
             return Ok(self.stacks[list]);
         }
-        let mut path = std::mem::take(&mut self.path);
-        path.clear();
-        let mut depth = 0;
-        for index in (0..self.raw.lists[list].len()).rev() {
-            let place = self.place(self.raw.lists[list][index], position)?;
-            depth += place.end - place.first;
-            path.push(place);
+        self.ids.clear();
+        self.ids.extend(self.raw.samples.lists.get(list));
+        let mut last = std::mem::take(&mut self.last);
+        let from_root = self.ids.iter().rev().map(|id| self.raw.location_ids.get(*id));
+        let same = last.steps.iter().zip(from_root).take_while(|(step, location)| {
+            // What is not known is told of each time.
+            location.is_some() && step.location == *location
+        });
+        let shared = same.count();
+        last.steps.truncate(shared);
+        let mut depth = depth(&last.steps);
+        last.stacks.truncate(depth);
+        for index in (0..self.ids.len() - shared).rev() {
+            let location = self.raw.location_ids.get(self.ids[index]);
+            let place = self.place(location, position)?;
+            depth += place.range().len();
             if depth > MAX_DEPTH {
-                break;
+                self.stacks[list] = Built::TooDeep;
+                return Ok(Built::TooDeep);
             }
+            last.steps.push(Step { location, place, depth });
         }
-        let built = if depth > MAX_DEPTH {
-            Built::TooDeep
-        } else {
-            Built::Stack(self.push_path(&path, depth as u64, position)?)
-        };
-        self.path = path;
+        self.steps += depth as u64;
+        if self.steps > FREE_STEPS + STEPS_PER_BYTE * self.raw.length {
+            return Err(malformed(position, "its stacks have more frames than a file of this size can mean: damaged"));
+        }
+        self.push_path(&mut last, shared, position)?;
+        let built = Built::Stack(last.stacks.last().copied());
+        self.last = last;
         self.stacks[list] = built;
         Ok(built)
     }
 
-    /// The stack of these places from root to leaf.
-    fn push_path(&mut self, path: &[Place], depth: u64, position: u64) -> Result<Option<StackId>, Error> {
-        self.steps += depth;
-        if self.steps > FREE_STEPS + STEPS_PER_BYTE * self.raw.length {
-            return Err(malformed(position, "its stacks have more frames than a file of this size can mean: damaged"));
-        }
+    /// Makes a path's stacks, of which those of the first `shared` steps are made.
+    fn push_path(&mut self, path: &mut LastPath, shared: usize, position: u64) -> Result<(), Error> {
+        let kept = match self.pruner {
+            None => path.steps.len(),
+            Some(_) => kept(path.steps.iter().map(|step| step.place.pruned)),
+        };
         let before = self.profile.stacks.len();
-        let mut stack = None;
-        for place in &path[..kept(path.iter().map(|place| place.pruned))] {
-            for frame in &self.frames[place.first..place.end] {
-                stack = Some(self.profile.push_frame(stack, *frame));
+        let mut stack = path.stacks.last().copied();
+        for Step { place, .. } in path.steps[..kept].iter().skip(shared) {
+            for frame in &self.frames[place.range()] {
+                let next = self.profile.push_frame(stack, *frame);
+                path.stacks.push(next);
+                stack = Some(next);
             }
         }
-        self.budget.take(32 * (self.profile.stacks.len() - before) as u64, position)?;
-        Ok(stack)
+        self.budget.take(32 * (self.profile.stacks.len() - before) as u64, position)
     }
 
     fn key(&mut self, index: i64) -> Key {
@@ -411,43 +474,53 @@ impl Builder {
             self.raw.warnings.add(&format!("a stack of more than {MAX_DEPTH} frames: its sample is left out"), here);
             return Ok(());
         };
-        let mut time_ns = None;
-        let mut rest = std::mem::take(&mut self.rest);
-        rest.clear();
-        for label in &raw.labels {
-            if time_ns.is_none() && self.is_time(label) {
-                time_ns = Some(label.number);
-            } else {
-                rest.push(*label);
-            }
-        }
-        let (thread, labels) = self.labels(&rest, raw.position)?;
-        self.rest = rest;
+        let time_ns = self.take_time(raw);
+        let (thread, labels) = self.labels(raw)?;
         let sample = Sample { stack, thread, time_ns, labels };
         let overflow = self.profile.samples.push(sample, &raw.values);
         overflow.map_err(|overflow| Error::overflow(&self.profile.value_types, overflow))
     }
 
-    /// Whether this is a time in nanoseconds that a profile can hold.
-    fn is_time(&mut self, label: &RawLabel) -> bool {
+    /// Finds out what the labels can mean.
+    fn describe_labels(&mut self) {
+        for labels in std::mem::take(&mut self.raw.samples.shapes) {
+            let numbers = labels.iter().filter(|label| label.text == 0);
+            let times =
+                numbers.enumerate().filter(|(_, label)| self.can_be_time(label)).map(|(index, _)| index).collect();
+            self.shapes.push(Shape { labels, times });
+        }
+    }
+
+    /// Whether a number is a time in nanoseconds.
+    fn can_be_time(&mut self, label: &RawLabel) -> bool {
         self.key(label.key) == Key::Time
-            && label.text == 0
-            && label.number != i64::MIN
             && (label.unit == 0 || self.raw.strings.get(label.unit) == Some(keys::NANOSECONDS))
     }
 
+    /// The sample's time, if it is one that a profile can hold. All else that its labels say is then in [`Self::key`].
+    fn take_time(&mut self, raw: &RawSample) -> Option<i64> {
+        let times = &self.shapes[raw.shape].times;
+        let time = times.iter().copied().find(|index| raw.numbers[*index] != i64::MIN);
+        self.key.clear();
+        self.key.extend([raw.shape as i64, time.map_or(-1, |index| index as i64)]);
+        self.key.extend_from_slice(&raw.numbers);
+        time.map(|index| self.key.remove(2 + index))
+    }
+
     /// What labels other than the time say.
-    fn labels(&mut self, labels: &[RawLabel], position: u64) -> Result<Described, Error> {
+    fn labels(&mut self, raw: &RawSample) -> Result<Described, Error> {
+        if let Some(known) = self.labels.get(self.key.as_slice()) {
+            return Ok(*known);
+        }
+        let labels = self.labels_but_time();
         if labels.is_empty() {
             return Ok((None, None));
         }
-        if let Some(known) = self.labels.get(labels) {
-            return Ok(*known);
-        }
+        let position = raw.position;
         self.budget.take(128 + 64 * labels.len() as u64, position)?;
         let (mut tid, mut pid, mut thread_name, mut comm) = (None, None, None, None);
         let mut others = Vec::new();
-        for label in labels {
+        for label in &labels {
             let number = (label.text == 0 && label.unit == 0).then_some(label.number);
             let is_text = label.text != 0;
             match (self.key(label.key), number) {
@@ -464,8 +537,28 @@ impl Builder {
             self.profile.threads.intern(Thread { process, tid, name: thread_name })
         });
         let set = (!others.is_empty()).then(|| self.profile.label_sets.intern(others.into()));
-        self.labels.insert(labels.into(), (thread, set));
+        self.labels.insert(self.key.as_slice().into(), (thread, set));
         Ok((thread, set))
+    }
+
+    /// The labels that [`Self::key`] stands for.
+    fn labels_but_time(&self) -> Vec<RawLabel> {
+        let (shape, time) = (&self.shapes[self.key[0] as usize], self.key[1]);
+        let mut numbers = self.key[2..].iter();
+        let mut labels = Vec::with_capacity(shape.labels.len());
+        let mut index = 0;
+        for label in &shape.labels {
+            if label.text != 0 {
+                labels.push(*label);
+                continue;
+            }
+            if index != time {
+                let number = *numbers.next().expect("a number for each label without a text");
+                labels.push(RawLabel { number, ..*label });
+            }
+            index += 1;
+        }
+        labels
     }
 
     fn label(&mut self, label: &RawLabel, position: u64) -> Option<Label> {
@@ -480,6 +573,11 @@ impl Builder {
         };
         Some(Label { key, value })
     }
+}
+
+/// How many frames a path has.
+fn depth(steps: &[Step]) -> usize {
+    steps.last().map_or(0, |step| step.depth)
 }
 
 fn not_zero(number: i64) -> Option<i64> {

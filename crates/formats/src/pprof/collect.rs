@@ -1,17 +1,16 @@
 //! The first step of reading: tables and samples as they are in the file.
 
-use std::collections::HashMap;
 use std::io::Read;
 
 use burnmark_model::Position;
-use foldhash::fast::RandomState;
-use indexmap::IndexSet;
-use pprof::protos::{Function, Mapping, Sample, ValueType};
+use pprof::protos::{Function, Mapping, ValueType};
 use prost::Message;
 
-use super::wire::{Field, Fields, Value, malformed, parse_varint, push_varint};
+use super::samples::Samples;
+use super::wire::{Field, Fields, Value, malformed, parse_varint};
 use super::{Line, Location};
 use crate::budget::Budget;
+use crate::ids::Ids;
 use crate::warnings::Warnings;
 use crate::{Error, Format};
 
@@ -19,13 +18,6 @@ use crate::{Error, Format};
 const MAX_TEXT: usize = 64 << 20;
 /// Largest message; it bounds what decoding one can take. A sample with a stack of a million frames fits.
 const MAX_MESSAGE: usize = 16 << 20;
-/// Packed samples are kept in pieces of about this size, so that they can be freed while the profile is built.
-const CHUNK: usize = 1 << 20;
-/// A sample's columns in the profile: stack, thread, time and labels.
-const SAMPLE_COLUMNS: u64 = 20;
-
-/// Entries by the ids the file gives them, which may be any number.
-pub(super) type Ids = HashMap<u64, u32, RandomState>;
 
 /// A file's tables and samples.
 #[derive(Default)]
@@ -40,9 +32,7 @@ pub(super) struct Raw {
     /// The lines of all locations.
     pub(super) lines: Vec<Line>,
     pub(super) strings: StringTable,
-    /// Every distinct list of location ids, leaf first.
-    pub(super) lists: IndexSet<Box<[u64]>, RandomState>,
-    pub(super) samples: Packed,
+    pub(super) samples: Samples,
     pub(super) drop_frames: i64,
     pub(super) keep_frames: i64,
     pub(super) time_nanos: i64,
@@ -95,94 +85,6 @@ impl StringTable {
     }
 }
 
-/// Samples as runs of numbers: where, list, values, labels.
-#[derive(Default)]
-pub(super) struct Packed {
-    chunks: Vec<Vec<u8>>,
-    last_position: u64,
-}
-
-/// A label as indices into the string table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct RawLabel {
-    pub(super) key: i64,
-    pub(super) text: i64,
-    pub(super) number: i64,
-    pub(super) unit: i64,
-}
-
-/// A sample unpacked.
-#[derive(Default)]
-pub(super) struct RawSample {
-    pub(super) position: u64,
-    /// Index into [`Raw::lists`].
-    pub(super) list: usize,
-    pub(super) values: Vec<i64>,
-    pub(super) labels: Vec<RawLabel>,
-}
-
-impl Packed {
-    pub(super) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
-    fn push(&mut self, position: u64, list: usize, sample: &Sample) -> usize {
-        if self.chunks.last().is_none_or(|chunk| chunk.len() >= CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK + 1024));
-        }
-        let chunk = self.chunks.last_mut().expect("one was just added");
-        let before = chunk.len();
-        push_varint(chunk, position - self.last_position);
-        self.last_position = position;
-        push_varint(chunk, list as u64);
-        push_varint(chunk, sample.value.len() as u64);
-        sample.value.iter().for_each(|value| push_varint(chunk, zigzag(*value)));
-        push_varint(chunk, sample.label.len() as u64);
-        for label in &sample.label {
-            for number in [label.key, label.str, label.num, label.num_unit] {
-                push_varint(chunk, zigzag(number));
-            }
-        }
-        chunk.len() - before
-    }
-
-    /// Hands out every sample in order, freeing them on the way.
-    pub(super) fn drain(self, mut take: impl FnMut(&RawSample) -> Result<(), Error>) -> Result<(), Error> {
-        let mut sample = RawSample::default();
-        for chunk in self.chunks {
-            let mut rest = chunk.as_slice();
-            while !rest.is_empty() {
-                let mut next = || {
-                    let (value, length) = parse_varint(rest).expect("packed by us");
-                    rest = &rest[length..];
-                    value
-                };
-                sample.position += next();
-                sample.list = next() as usize;
-                sample.values.clear();
-                sample.labels.clear();
-                for _ in 0..next() {
-                    sample.values.push(unzigzag(next()));
-                }
-                for _ in 0..next() {
-                    let [key, text, number, unit] = std::array::from_fn(|_| unzigzag(next()));
-                    sample.labels.push(RawLabel { key, text, number, unit });
-                }
-                take(&sample)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
-}
-
 /// Reads a whole file.
 pub(super) fn collect(input: impl Read, budget: &mut Budget) -> Result<Raw, Error> {
     let mut raw = Raw::default();
@@ -191,17 +93,17 @@ pub(super) fn collect(input: impl Read, budget: &mut Budget) -> Result<Raw, Erro
         1..=15 => Some(MAX_MESSAGE),
         _ => None,
     });
-    let mut sample = Sample::default();
     while let Some(field) = fields.next()? {
-        let held = add_field(&mut raw, &mut sample, &field)?;
+        let held = add_field(&mut raw, &field)?;
         budget.take(held, field.position)?;
     }
+    raw.samples.close();
     raw.length = fields.offset();
     Ok(raw)
 }
 
 /// Takes in one field, and tells about how much memory that took.
-fn add_field(raw: &mut Raw, sample: &mut Sample, field: &Field<'_>) -> Result<u64, Error> {
+fn add_field(raw: &mut Raw, field: &Field<'_>) -> Result<u64, Error> {
     let position = field.position;
     let bytes = match (field.number, &field.value) {
         (1..=6 | 11 | 13, Value::Bytes(bytes)) => *bytes,
@@ -218,7 +120,7 @@ fn add_field(raw: &mut Raw, sample: &mut Sample, field: &Field<'_>) -> Result<u6
             // Every sample has a value per type.
             64
         }
-        2 => add_sample(raw, sample, bytes, position)?,
+        2 => raw.samples.add(bytes, position).map_err(|error| undecodable(&error, position))?,
         3 => {
             let mapping: Mapping = decode(bytes, position)?;
             add_id(&mut raw.mapping_ids, mapping.id, raw.mappings.len(), "mapping", &mut raw.warnings, position);
@@ -281,20 +183,6 @@ fn add_number(raw: &mut Raw, field: u64, number: i64) -> u64 {
     0
 }
 
-fn add_sample(raw: &mut Raw, sample: &mut Sample, bytes: &[u8], position: u64) -> Result<u64, Error> {
-    sample.clear();
-    sample.merge(bytes).map_err(|error| undecodable(&error, position))?;
-    let (list, held) = match raw.lists.get_index_of(sample.location_id.as_slice()) {
-        Some(list) => (list, 0),
-        None => {
-            let list: Box<[u64]> = sample.location_id.as_slice().into();
-            (raw.lists.insert_full(list).0, 8 * sample.location_id.len() as u64 + 48)
-        }
-    };
-    let packed = raw.samples.push(position, list, sample);
-    Ok(held + packed as u64 + SAMPLE_COLUMNS + 8 * sample.value.len() as u64)
-}
-
 fn add_location(raw: &mut Raw, bytes: &[u8], position: u64) -> Result<u64, Error> {
     let location: Location = decode(bytes, position)?;
     add_id(&mut raw.location_ids, location.id, raw.locations.len(), "location", &mut raw.warnings, position);
@@ -311,13 +199,9 @@ fn add_id(ids: &mut Ids, id: u64, index: usize, what: &str, warnings: &mut Warni
     if id == 0 {
         warnings.add(&format!("a {what} has the id 0, which is reserved"), position);
     }
-    match ids.entry(id) {
-        std::collections::hash_map::Entry::Vacant(entry) => {
-            entry.insert(index as u32);
-        }
-        std::collections::hash_map::Entry::Occupied(_) => {
-            warnings.add(&format!("a {what} has the id of another one: the first is taken"), position);
-        }
+    let index = index as u32;
+    if ids.add(id, index) != index {
+        warnings.add(&format!("a {what} has the id of another one: the first is taken"), position);
     }
 }
 

@@ -11,7 +11,9 @@
 mod build;
 mod collect;
 mod comments;
+mod lists;
 mod prune;
+mod samples;
 mod sniff;
 mod wire;
 mod write;

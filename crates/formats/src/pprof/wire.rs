@@ -176,7 +176,16 @@ fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize>
 }
 
 /// The number at the start of `bytes` and its length in bytes; `None` if it is cut off or too long.
+#[inline]
 pub(super) fn parse_varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    match bytes {
+        [one @ ..0x80, ..] => Some((u64::from(*one), 1)),
+        [one, two @ ..0x80, ..] => Some((u64::from(one & 0x7f) | u64::from(*two) << 7, 2)),
+        _ => parse_long_varint(bytes),
+    }
+}
+
+fn parse_long_varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0u64;
     for (index, byte) in bytes.iter().take(10).enumerate() {
         if index == 9 && *byte > 1 {
