@@ -1,7 +1,7 @@
 //! JSON as a stream of tokens, for documents that are large, or nested deeper than a parser may recurse. The caller
 //! walks the document in its own order and skips what it does not know; memory follows the longest token.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use burnmark_model::Position;
 
@@ -83,20 +83,45 @@ impl<R: Read> Json<R> {
     }
 
     /// What `take` makes of the next key of an object, or `None` past its last.
-    pub(crate) fn key<T>(&mut self, members: &mut Members, take: impl FnOnce(&str) -> T) -> Result<Option<T>, Error> {
+    #[inline]
+    pub(crate) fn key<T>(&mut self, members: &mut Members, take: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Error> {
         if !self.member(members, b'}')? {
             return Ok(None);
         }
-        let key = self.text(take)?;
+        self.peek()?;
+        let key = match self.buffer.get(self.at..).and_then(plain_key) {
+            Some(key) => {
+                self.at += key.len() + 2;
+                take(key)
+            }
+            None => self.text(|key| take(key.as_bytes()))?,
+        };
         self.expect(b':', "`:`")?;
         Ok(Some(key))
     }
 
+    /// The next value up to its first `}`, if that is among the next `limit` bytes. An object may be longer: the brace
+    /// may be another object's, or in a text.
+    pub(crate) fn up_to_brace(&mut self, limit: usize) -> Result<Option<&[u8]>, Error> {
+        self.peek()?;
+        self.fill(limit)?;
+        let rest = &self.buffer[self.at..];
+        let rest = &rest[..rest.len().min(limit)];
+        Ok(memchr::memchr(b'}', rest).map(|at| &rest[..=at]))
+    }
+
+    /// Passes over bytes that are known, and in the buffer.
+    pub(crate) fn pass(&mut self, bytes: usize) {
+        self.at = (self.at + bytes).min(self.buffer.len());
+    }
+
     /// Whether an array has another item.
+    #[inline]
     pub(crate) fn item(&mut self, members: &mut Members) -> Result<bool, Error> {
         self.member(members, b']')
     }
 
+    #[inline]
     fn member(&mut self, members: &mut Members, end: u8) -> Result<bool, Error> {
         let next = self.peek()?;
         if next == Some(end) {
@@ -155,6 +180,7 @@ impl<R: Read> Json<R> {
     }
 
     /// A whole number; fractions are rounded, as are numbers beyond 64 bits. `null` and texts are errors.
+    #[inline]
     pub(crate) fn integer(&mut self) -> Result<i64, Error> {
         self.peek()?;
         self.fill(32)?;
@@ -175,6 +201,11 @@ impl<R: Read> Json<R> {
             self.at += end;
             return Ok(if negative { -value } else { value });
         }
+        self.long_integer()
+    }
+
+    #[cold]
+    fn long_integer(&mut self) -> Result<i64, Error> {
         let text = self.number_text()?;
         match text.parse::<i64>() {
             Ok(value) => Ok(value),
@@ -246,6 +277,7 @@ impl<R: Read> Json<R> {
         if self.peek()?.is_some() { Err(self.error("there is more text after the document's end")) } else { Ok(()) }
     }
 
+    #[inline]
     fn expect(&mut self, wanted: u8, what: &str) -> Result<(), Error> {
         if self.peek()? != Some(wanted) {
             return Err(self.unexpected(what));
@@ -255,7 +287,15 @@ impl<R: Read> Json<R> {
     }
 
     /// The next byte that is not white space.
+    #[inline]
     fn peek(&mut self) -> Result<Option<u8>, Error> {
+        match self.buffer.get(self.at) {
+            Some(byte) if *byte > b' ' => Ok(Some(*byte)),
+            _ => self.peek_further(),
+        }
+    }
+
+    fn peek_further(&mut self) -> Result<Option<u8>, Error> {
         loop {
             match self.byte()? {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
@@ -265,23 +305,44 @@ impl<R: Read> Json<R> {
     }
 
     fn byte(&mut self) -> Result<Option<u8>, Error> {
-        if self.at == self.buffer.len() {
-            self.fill(1)?;
-        }
+        self.fill(1)?;
         Ok(self.buffer.get(self.at).copied())
     }
 
     /// Makes at least `wanted` bytes available, unless the input ends before.
+    #[inline]
     fn fill(&mut self, wanted: usize) -> Result<bool, Error> {
-        while self.buffer.len() - self.at < wanted && !self.ended {
-            self.buffer.drain(..self.at);
-            self.offset += self.at as u64;
-            self.at = 0;
-            let before = self.buffer.len();
-            let read = (&mut self.input).take(BLOCK.max(before) as u64).read_to_end(&mut self.buffer)?;
-            self.ended = read == 0;
+        if self.buffer.len() - self.at >= wanted { Ok(true) } else { self.read(wanted) }
+    }
+
+    /// Reads on, with what is left of the buffer before it.
+    fn read(&mut self, wanted: usize) -> Result<bool, Error> {
+        if self.ended {
+            return Ok(false);
         }
-        Ok(self.buffer.len() - self.at >= wanted)
+        self.buffer.copy_within(self.at.., 0);
+        let mut filled = self.buffer.len() - self.at;
+        self.offset += self.at as u64;
+        self.at = 0;
+        if self.buffer.len() < wanted.max(filled + BLOCK / 2) {
+            // A long text's buffer doubles.
+            self.buffer.resize(wanted.max(filled + BLOCK.max(filled)), 0);
+        }
+        let mut result = Ok(());
+        while filled < self.buffer.len() {
+            match self.input.read(&mut self.buffer[filled..]) {
+                Ok(0) => self.ended = true,
+                Ok(length) => {
+                    filled += length;
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => result = Err(error),
+            }
+            self.buffer.truncate(filled);
+        }
+        result?;
+        Ok(filled >= wanted)
     }
 
     fn unexpected(&self, wanted: &str) -> Error {
@@ -295,6 +356,25 @@ impl<R: Read> Json<R> {
     fn cut_off(&self) -> Error {
         self.error("the file ends too early: copy it again, or wait until it is complete")
     }
+}
+
+/// The text of a key at the start of `rest`, if it is short, plain ASCII, and all there.
+#[inline]
+fn plain_key(rest: &[u8]) -> Option<&[u8]> {
+    let (b'"', rest) = rest.split_first()? else { return None };
+    // Eight bytes at a time; the lowest bit that is set marks the first byte that is looked for.
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    for (index, bytes) in rest.as_chunks::<8>().0.iter().take(2).enumerate() {
+        let word = u64::from_le_bytes(*bytes);
+        let marks = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | word & HIGHS;
+        if marks != 0 {
+            let length = index * 8 + marks.trailing_zeros() as usize / 8;
+            return (rest[length] == b'"').then(|| &rest[..length]);
+        }
+    }
+    None
 }
 
 /// Replaces escapes; returns whether something could not be understood.
@@ -412,9 +492,9 @@ mod tests {
         let text = format!("{{\"x\": {deep}, \"y\": 5}}");
         let mut json = Json::new(text.as_bytes(), Format::Cpuprofile);
         let mut members = json.object().unwrap();
-        assert_eq!(json.key(&mut members, str::to_owned).unwrap().as_deref(), Some("x"));
+        assert_eq!(json.key(&mut members, <[u8]>::to_vec).unwrap().as_deref(), Some(&b"x"[..]));
         json.skip().unwrap();
-        assert_eq!(json.key(&mut members, str::to_owned).unwrap().as_deref(), Some("y"));
+        assert_eq!(json.key(&mut members, <[u8]>::to_vec).unwrap().as_deref(), Some(&b"y"[..]));
         assert_eq!(json.integer().unwrap(), 5);
         assert!(json.key(&mut members, |_| ()).unwrap().is_none());
         json.end().unwrap();

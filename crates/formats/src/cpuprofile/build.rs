@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use burnmark_model::{
-    Frame, Function, FunctionId, Module, Parsed, Position, Process, Profile, Sample, StackId, StringId, Thread,
-    ThreadId, ValueType,
+    Frame, FrameId, Function, FunctionId, Module, Parsed, Position, Process, Profile, Sample, StackId, StringId,
+    Thread, ThreadId, ValueType,
 };
 use foldhash::fast::RandomState;
 
-use super::parse::{Node, Raw};
+use super::parse::{Node, Place, Raw, Tick};
 use crate::budget::Budget;
 use crate::{Error, Format};
 
@@ -75,7 +75,7 @@ pub(super) fn build_heap(mut raw: Raw, mut budget: Budget) -> Result<Parsed, Err
         if size == 0 && count == 0 {
             continue;
         }
-        let (_, stack) = builder.place(index as u32);
+        let stack = builder.place(index as u32);
         let values = if allocated.is_some() { vec![count, size] } else { vec![size] };
         let sample = Sample { stack, thread: None, time_ns: None, labels: None };
         let pushed = builder.profile.samples.push(sample, &values);
@@ -120,6 +120,11 @@ fn link(raw: &mut Raw) -> Result<(), Error> {
 
 /// No node may be its own ancestor.
 fn check_cycles(raw: &Raw) -> Result<(), Error> {
+    // Callers nearly always come first.
+    let is_above = |(index, node): (usize, &Node)| node.parent.is_none_or(|parent| (parent as usize) < index);
+    if raw.nodes.iter().enumerate().all(is_above) {
+        return Ok(());
+    }
     // The walk in which a node was met first; 0 is none.
     let mut met = vec![0u32; raw.nodes.len()];
     for start in 0..raw.nodes.len() {
@@ -225,32 +230,40 @@ fn duration(bounds: (Option<i64>, Option<i64>), times: Option<&Times>) -> Option
 }
 
 /// What makes functions the same, but for the column: name, script, line.
-type Place = (Option<StringId>, Option<StringId>, i64);
+type Line = (Option<StringId>, Option<StringId>, i64);
 
 struct Builder {
     raw: Raw,
     profile: Profile,
     /// Lines in the file count from 1.
     from_one: bool,
-    functions: HashMap<(Place, i64), FunctionId, RandomState>,
-    columns: HashMap<Place, i64, RandomState>,
-    /// Frame and stack of each node, the line where it was left out.
-    done: Vec<Option<(Frame, Option<StackId>)>>,
+    functions: HashMap<(Line, i64), FunctionId, RandomState>,
+    columns: HashMap<Line, i64, RandomState>,
+    /// Frame of each place, the line where it was left out.
+    frames: Vec<Option<FrameId>>,
+    /// Stack of each node, without the line, too.
+    done: Vec<Option<Option<StackId>>>,
     pending: Vec<u32>,
 }
 
 impl Builder {
     fn new(raw: Raw, profile: Profile) -> Self {
         let root = raw.nodes.iter().find(|node| node.parent.is_none());
-        let from_one = root.is_some_and(|root| !root.has_call_frame && root.line >= 0);
+        let root = root.map(|root| &raw.places[root.place as usize]);
+        let from_one = root.is_some_and(|root| !root.in_call_frame && root.line >= 0);
         let done = vec![None; raw.nodes.len()];
+        let frames = vec![None; raw.places.len()];
         let (functions, columns) = Default::default();
-        Self { raw, profile, from_one, functions, columns, done, pending: Vec::new() }
+        Self { raw, profile, from_one, functions, columns, frames, done, pending: Vec::new() }
     }
 
     fn add_samples(&mut self, times: &Times) -> Result<(), Error> {
         let thread = self.thread();
-        let mut ticks: Vec<usize> = self.raw.nodes.iter().map(|node| node.ticks.start).collect();
+        let gc = self.profile.strings.find(GC);
+        // Nodes are there because they were sampled, or what they call was; most have one line.
+        let lines = self.raw.ticks.len().min(self.raw.samples.len());
+        self.profile.stacks.reserve(self.raw.nodes.len() + lines);
+        self.profile.samples.reserve(self.raw.samples.len());
         let mut before = None;
         for (index, id) in std::mem::take(&mut self.raw.samples).into_iter().enumerate() {
             let Some(node) = self.raw.ids.get(id) else {
@@ -263,13 +276,12 @@ impl Builder {
                 self.push(before, thread, times, index)?;
                 continue;
             };
-            let stack = if self.is_gc(node) {
-                let (frame, _) = self.place(node);
-                let frame = self.profile.frames.intern(frame);
+            let stack = if gc.is_some() && self.name(node) == gc && self.is_top(node) {
+                self.place(node);
+                let frame = self.frame(node);
                 Some(self.profile.push_frame(before, frame))
             } else {
-                let line = next_line(&mut self.raw.ticks, &self.raw.nodes[node as usize], &mut ticks[node as usize]);
-                before = self.stack_at(node, line);
+                before = self.next_stack(node);
                 before
             };
             self.push(stack, thread, times, index)?;
@@ -299,8 +311,9 @@ impl Builder {
         let mut sum = 0i128;
         for index in 0..self.raw.nodes.len() {
             let mut left = self.raw.nodes[index].hits.max(0);
-            let lines: Vec<_> = self.raw.ticks[self.raw.nodes[index].ticks.clone()].to_vec();
-            for (line, ticks) in lines.into_iter().chain([(0, i64::MAX)]) {
+            let ticks = self.raw.ticks[self.raw.nodes[index].ticks.clone()].iter();
+            let lines: Vec<_> = ticks.map(|tick| (tick.line, tick.left)).chain([(0, i64::MAX)]).collect();
+            for (line, ticks) in lines {
                 let hits = ticks.min(left);
                 if hits == 0 {
                     continue;
@@ -326,31 +339,52 @@ impl Builder {
         Some(self.profile.threads.intern(Thread { process, tid: None, name }))
     }
 
-    fn is_gc(&self, node: u32) -> bool {
+    fn name(&self, node: u32) -> Option<StringId> {
+        self.raw.places[self.raw.nodes[node as usize].place as usize].name
+    }
+
+    /// Whether a node is the root or called from it.
+    fn is_top(&self, node: u32) -> bool {
         let node = &self.raw.nodes[node as usize];
-        let is_top = node.parent.is_none_or(|parent| self.raw.nodes[parent as usize].parent.is_none());
-        is_top && node.name.is_some_and(|name| self.profile.strings.get(name) == GC)
+        node.parent.is_none_or(|parent| self.raw.nodes[parent as usize].parent.is_none())
+    }
+
+    /// The stack of a node's next sample, which takes one of the node's lines; none of them once they are used up.
+    fn next_stack(&mut self, node: u32) -> Option<StackId> {
+        while let Some(index) = self.raw.nodes[node as usize].ticks.clone().next() {
+            let tick = &mut self.raw.ticks[index];
+            if tick.left > 0 {
+                tick.left -= 1;
+                let Tick { line, stack, .. } = *tick;
+                let stack = stack.or_else(|| self.stack_at(node, line));
+                self.raw.ticks[index].stack = stack;
+                return stack;
+            }
+            self.raw.nodes[node as usize].ticks.start += 1;
+        }
+        self.stack_at(node, 0)
     }
 
     /// The stack of a node that is at this line of its function.
     fn stack_at(&mut self, node: u32, line: u32) -> Option<StackId> {
-        let (frame, stack) = self.place(node);
-        let stack = stack?;
+        let stack = self.place(node)?;
         if line == 0 {
             return Some(stack);
         }
         let parent = self.profile.stacks.get(stack).parent;
-        let frame = self.profile.frames.intern(Frame { line, ..frame });
+        let frame = self.frame(node);
+        let frame = Frame { line, ..*self.profile.frames.get(frame) };
+        let frame = self.profile.frames.intern(frame);
         Some(self.profile.push_frame(parent, frame))
     }
 
-    /// Frame and stack of a node. The root has no frame unless it is all there is.
-    fn place(&mut self, node: u32) -> (Frame, Option<StackId>) {
+    /// The stack of a node. The root has no frame unless it is all there is.
+    fn place(&mut self, node: u32) -> Option<StackId> {
         let mut pending = std::mem::take(&mut self.pending);
         let mut next = Some(node);
         let mut stack = None;
         while let Some(index) = next {
-            if let Some((_, done)) = self.done[index as usize] {
+            if let Some(done) = self.done[index as usize] {
                 stack = done;
                 break;
             }
@@ -358,29 +392,31 @@ impl Builder {
             next = self.raw.nodes[index as usize].parent;
         }
         while let Some(index) = pending.pop() {
-            let mut frame = UNKNOWN;
             if !self.is_root(index) {
-                frame = self.frame(index);
-                let frame = self.profile.frames.intern(frame);
+                let frame = self.frame(index);
                 stack = Some(self.profile.push_frame(stack, frame));
             }
-            self.done[index as usize] = Some((frame, stack));
+            self.done[index as usize] = Some(stack);
         }
         self.pending = pending;
-        self.done[node as usize].expect("just placed")
+        stack
     }
 
     /// Whether a node is the root that V8 puts above all: it stands for no code.
     fn is_root(&self, node: u32) -> bool {
-        let node = &self.raw.nodes[node as usize];
-        node.parent.is_none() && node.name.is_some_and(|name| self.profile.strings.get(name) == "(root)")
+        let is_first = self.raw.nodes[node as usize].parent.is_none();
+        is_first && self.name(node).is_some_and(|name| self.profile.strings.get(name) == "(root)")
     }
 
-    fn frame(&mut self, index: u32) -> Frame {
-        let node = &self.raw.nodes[index as usize];
-        let url = node.url.filter(|url| !self.profile.strings.get(*url).is_empty());
-        let place = (node.name, url, node.line);
-        let column = node.column;
+    /// The frame of a node, without a line.
+    fn frame(&mut self, node: u32) -> FrameId {
+        let index = self.raw.nodes[node as usize].place as usize;
+        if let Some(frame) = self.frames[index] {
+            return frame;
+        }
+        let Place { name, url, line, column, .. } = self.raw.places[index];
+        let url = url.filter(|url| !self.profile.strings.get(*url).is_empty());
+        let place = (name, url, line);
         let function = match self.functions.get(&(place, column)) {
             Some(function) => *function,
             None => {
@@ -390,10 +426,12 @@ impl Builder {
             }
         };
         let module = url.map(|url| self.profile.modules.intern(Module::at(url)));
-        Frame { module, ..Frame::of(function) }
+        let frame = self.profile.frames.intern(Frame { module, ..Frame::of(function) });
+        self.frames[index] = Some(frame);
+        frame
     }
 
-    fn function(&mut self, place: Place, column: i64) -> FunctionId {
+    fn function(&mut self, place: Line, column: i64) -> FunctionId {
         let (name, file, line) = place;
         let name = match name.filter(|name| !self.profile.strings.get(*name).is_empty()) {
             Some(name) => name,
@@ -410,19 +448,6 @@ impl Builder {
         });
         self.profile.functions.intern(Function { name, system_name, file, start_line })
     }
-}
-
-/// The line of a node's next sample; 0 once they are used up.
-fn next_line(ticks: &mut [(u32, i64)], node: &Node, at: &mut usize) -> u32 {
-    while *at < node.ticks.end {
-        let (line, left) = &mut ticks[*at];
-        if *left > 0 {
-            *left -= 1;
-            return *line;
-        }
-        *at += 1;
-    }
-    0
 }
 
 /// Samples without times last the same share each.

@@ -16,6 +16,7 @@
 //! - Lines count from 0 in `callFrame`s, and from 1 in nodes without one, unless the root's is -1.
 
 mod build;
+mod call_frames;
 mod parse;
 
 #[cfg(test)]

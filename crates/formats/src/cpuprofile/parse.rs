@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::ops::Range;
 
-use burnmark_model::{Profile, StringId};
+use burnmark_model::{Profile, StackId, StringId};
 use foldhash::fast::RandomState;
 
+use super::call_frames::{self, CallFrames};
 use crate::budget::Budget;
 use crate::json::{Json, Members, Next};
 use crate::warnings::Warnings;
@@ -15,13 +16,8 @@ use crate::{Error, Format};
 /// A node of the call tree.
 pub(super) struct Node {
     pub(super) position: u64,
-    pub(super) name: Option<StringId>,
-    pub(super) url: Option<StringId>,
-    /// As in the file: from 0 in call frames.
-    pub(super) line: i64,
-    pub(super) column: i64,
-    /// Whether the node has its function in a `callFrame`.
-    pub(super) has_call_frame: bool,
+    /// Index of its function in [`Raw::places`].
+    pub(super) place: u32,
     pub(super) hits: i64,
     /// Bytes allocated here, of heap profiles.
     pub(super) size: i64,
@@ -29,6 +25,32 @@ pub(super) struct Node {
     pub(super) ticks: Range<usize>,
     /// Index of the caller's node.
     pub(super) parent: Option<u32>,
+}
+
+/// A function as nodes name it. Two may be equal.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) name: Option<StringId>,
+    pub(super) url: Option<StringId>,
+    /// As in the file: from 0 in call frames.
+    pub(super) line: i64,
+    pub(super) column: i64,
+    /// Whether it comes from a `callFrame`.
+    pub(super) in_call_frame: bool,
+    /// Whether other nodes may have it, too.
+    is_shared: bool,
+}
+
+/// The place of nodes that name none, at index 0.
+const NOWHERE: Place = Place { name: None, url: None, line: -1, column: -1, in_call_frame: false, is_shared: true };
+
+/// Lines of a function, from 1, and how often it was sampled there.
+#[derive(Clone, Copy)]
+pub(super) struct Tick {
+    pub(super) line: u32,
+    /// The stack of these samples, once it has been made.
+    pub(super) stack: Option<StackId>,
+    pub(super) left: i64,
 }
 
 /// Nodes by their ids, which may be any numbers, and nearly always follow each other.
@@ -71,13 +93,13 @@ pub(super) struct Raw {
     /// Holds the texts already.
     pub(super) profile: Profile,
     pub(super) nodes: Vec<Node>,
+    pub(super) places: Vec<Place>,
     pub(super) ids: Ids,
     /// A node's index and the id of a child of it.
     pub(super) children: Vec<(u32, i64)>,
     /// A node's index and the id of its parent.
     pub(super) parents: Vec<(u32, i64)>,
-    /// Lines, from 1, and how often a function was sampled there.
-    pub(super) ticks: Vec<(u32, i64)>,
+    pub(super) ticks: Vec<Tick>,
     pub(super) start: Option<f64>,
     pub(super) end: Option<f64>,
     /// Ids of the sampled nodes.
@@ -131,8 +153,7 @@ enum NodeKey {
 struct Parser<'b, R> {
     json: Json<R>,
     raw: Raw,
-    /// The script of the node before: neighbours mostly share it.
-    url: Option<StringId>,
+    call_frames: CallFrames,
     /// Whether it is a heap profile, whose samples are objects.
     is_heap: bool,
     budget: &'b mut Budget,
@@ -141,7 +162,9 @@ struct Parser<'b, R> {
 /// Reads a whole file.
 pub(super) fn parse(input: impl Read, format: Format, budget: &mut Budget) -> Result<Raw, Error> {
     let is_heap = format == Format::Heapprofile;
-    let mut parser = Parser { json: Json::new(input, format), raw: Raw::default(), url: None, is_heap, budget };
+    let raw = Raw { places: vec![NOWHERE], ..Raw::default() };
+    let call_frames = CallFrames::default();
+    let mut parser = Parser { json: Json::new(input, format), raw, call_frames, is_heap, budget };
     parser.document()?;
     parser.json.end()?;
     let Parser { json, mut raw, .. } = parser;
@@ -214,7 +237,7 @@ impl<R: Read> Parser<'_, R> {
         while self.json.item(&mut items)? {
             self.budget.take(8, self.json.position())?;
             let mut members = self.json.object()?;
-            while let Some(is_node) = self.json.key(&mut members, |key| key == "nodeId")? {
+            while let Some(is_node) = self.json.key(&mut members, |key| key == b"nodeId")? {
                 match (is_node, self.json.next()?) {
                     (true, Next::Number) => nodes.push(self.json.integer()?),
                     _ => self.json.skip()?,
@@ -286,18 +309,7 @@ impl<R: Read> Parser<'_, R> {
         let position = self.json.position();
         self.budget.take(160, position)?;
         let index = self.raw.nodes.len() as u32;
-        self.raw.nodes.push(Node {
-            position,
-            name: None,
-            url: None,
-            line: -1,
-            column: -1,
-            has_call_frame: false,
-            hits: 0,
-            size: 0,
-            ticks: 0..0,
-            parent,
-        });
+        self.raw.nodes.push(Node { position, place: 0, hits: 0, size: 0, ticks: 0..0, parent });
         Ok(index)
     }
 
@@ -319,52 +331,97 @@ impl<R: Read> Parser<'_, R> {
             }
             (NodeKey::Hits, Next::Number) => self.raw.nodes[index as usize].hits = self.json.integer()?,
             (NodeKey::Size, Next::Number) => self.raw.nodes[index as usize].size = self.json.integer()?,
-            (NodeKey::CallFrame, Next::Object) => {
-                self.raw.nodes[index as usize].has_call_frame = true;
-                let mut members = self.json.object()?;
-                while let Some(key) = self.json.key(&mut members, node_key)? {
-                    self.place(index, key)?;
-                }
-            }
+            (NodeKey::CallFrame, Next::Object) => self.call_frame(index)?,
             (NodeKey::Ticks, Next::Array) => self.ticks(index)?,
             (key, _) => self.place(index, key)?,
         }
         Ok(())
     }
 
+    fn call_frame(&mut self, index: u32) -> Result<(), Error> {
+        // What a text makes of a node depends on nothing else if the node has said nothing before.
+        let is_first = self.raw.nodes[index as usize].place == 0;
+        let text = self.json.up_to_brace(call_frames::MAX_LENGTH)?.filter(|_| is_first);
+        let hash = text.map_or(0, |text| self.call_frames.hash(text));
+        if let Some(text) = text
+            && let Some(place) = self.call_frames.get(hash, text)
+        {
+            self.raw.nodes[index as usize].place = place;
+            let length = text.len();
+            self.json.pass(length);
+            return Ok(());
+        }
+        // Reading on may move the buffer.
+        let text = text.map(<[u8]>::to_vec);
+        let (start, lossy) = (self.json.position(), self.json.lossy);
+        let place = self.own_place(index)?;
+        self.raw.places[place].in_call_frame = true;
+        let mut members = self.json.object()?;
+        while let Some(key) = self.json.key(&mut members, node_key)? {
+            self.place(index, key)?;
+        }
+        let length = self.json.position() - start;
+        if let Some(text) = text.filter(|text| text.len() as u64 == length && self.json.lossy == lossy) {
+            self.call_frames.add(hash, &text, place as u32);
+            self.raw.places[place].is_shared = true;
+        }
+        Ok(())
+    }
+
+    /// Index of a place that is the node's alone.
+    fn own_place(&mut self, index: u32) -> Result<usize, Error> {
+        let node = &mut self.raw.nodes[index as usize];
+        let place = self.raw.places[node.place as usize];
+        if place.is_shared {
+            if node.place != 0 {
+                // Only the first is counted with the node.
+                self.budget.take(32, node.position)?;
+            }
+            node.place = self.raw.places.len() as u32;
+            self.raw.places.push(Place { is_shared: false, ..place });
+        }
+        Ok(node.place as usize)
+    }
+
     /// A member of a call frame, or of a node that is its own call frame.
     fn place(&mut self, index: u32, key: NodeKey) -> Result<(), Error> {
         let position = self.json.position();
-        let node = &mut self.raw.nodes[index as usize];
+        match (key, self.json.next()?) {
+            (NodeKey::Name, Next::Text) => {
+                let name = self.text(position)?;
+                let place = self.own_place(index)?;
+                self.raw.places[place].name = Some(name);
+            }
+            (NodeKey::Url, Next::Text) => {
+                let url = self.text(position)?;
+                let place = self.own_place(index)?;
+                self.raw.places[place].url = Some(url);
+            }
+            (NodeKey::Line, Next::Number) => {
+                let place = self.own_place(index)?;
+                self.raw.places[place].line = self.json.integer()?;
+            }
+            (NodeKey::Column, Next::Number) => {
+                let place = self.own_place(index)?;
+                self.raw.places[place].column = self.json.integer()?;
+            }
+            _ => self.json.skip()?,
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, position: u64) -> Result<StringId, Error> {
         let strings = &mut self.raw.profile.strings;
         let before = strings.len();
         let mut length = 0;
-        match (key, self.json.next()?) {
-            (NodeKey::Name, Next::Text) => {
-                node.name = Some(self.json.text(|text| {
-                    length = text.len() as u64;
-                    strings.intern(text)
-                })?);
-            }
-            (NodeKey::Url, Next::Text) => {
-                let before = self.url;
-                self.url = Some(self.json.text(|text| match before {
-                    Some(url) if strings.get(url) == text => url,
-                    _ => {
-                        length = text.len() as u64;
-                        strings.intern(text)
-                    }
-                })?);
-                node.url = self.url;
-            }
-            (NodeKey::Line, Next::Number) => node.line = self.json.integer()?,
-            (NodeKey::Column, Next::Number) => node.column = self.json.integer()?,
-            _ => self.json.skip()?,
-        }
-        if self.raw.profile.strings.len() > before {
+        let id = self.json.text(|text| {
+            length = text.len() as u64;
+            strings.intern(text)
+        })?;
+        if strings.len() > before {
             self.budget.take(48 + length, position)?;
         }
-        Ok(())
+        Ok(id)
     }
 
     fn ticks(&mut self, index: u32) -> Result<(), Error> {
@@ -374,15 +431,15 @@ impl<R: Read> Parser<'_, R> {
             self.budget.take(16, self.json.position())?;
             let (mut line, mut ticks) = (0, 0);
             let mut members = self.json.object()?;
-            while let Some(key) = self.json.key(&mut members, |key| (key == "line", key == "ticks"))? {
+            while let Some(key) = self.json.key(&mut members, |key| (key == b"line", key == b"ticks"))? {
                 match (key, self.json.next()?) {
                     ((true, _), Next::Number) => line = self.json.integer()?,
                     ((_, true), Next::Number) => ticks = self.json.integer()?,
                     _ => self.json.skip()?,
                 }
             }
-            if let (Ok(line @ 1..), 1..) = (u32::try_from(line), ticks) {
-                self.raw.ticks.push((line, ticks));
+            if let (Ok(line @ 1..), left @ 1..) = (u32::try_from(line), ticks) {
+                self.raw.ticks.push(Tick { line, stack: None, left });
             }
         }
         self.raw.nodes[index as usize].ticks = first..self.raw.ticks.len();
@@ -390,35 +447,35 @@ impl<R: Read> Parser<'_, R> {
     }
 }
 
-fn document_key(key: &str) -> Key {
+fn document_key(key: &[u8]) -> Key {
     match key {
-        "nodes" => Key::Nodes,
-        "head" => Key::Head,
-        "startTime" => Key::Start,
-        "endTime" => Key::End,
-        "samples" => Key::Samples,
-        "timeDeltas" => Key::Deltas,
-        "timestamps" => Key::Timestamps,
-        "profile" | "cpuProfile" | "result" => Key::Wrapper,
-        "threadName" => Key::ThreadName,
-        "title" => Key::Title,
+        b"nodes" => Key::Nodes,
+        b"head" => Key::Head,
+        b"startTime" => Key::Start,
+        b"endTime" => Key::End,
+        b"samples" => Key::Samples,
+        b"timeDeltas" => Key::Deltas,
+        b"timestamps" => Key::Timestamps,
+        b"profile" | b"cpuProfile" | b"result" => Key::Wrapper,
+        b"threadName" => Key::ThreadName,
+        b"title" => Key::Title,
         _ => Key::Other,
     }
 }
 
-fn node_key(key: &str) -> NodeKey {
+fn node_key(key: &[u8]) -> NodeKey {
     match key {
-        "id" => NodeKey::Id,
-        "callFrame" => NodeKey::CallFrame,
-        "functionName" => NodeKey::Name,
-        "url" => NodeKey::Url,
-        "lineNumber" => NodeKey::Line,
-        "columnNumber" => NodeKey::Column,
-        "hitCount" => NodeKey::Hits,
-        "selfSize" => NodeKey::Size,
-        "children" => NodeKey::Children,
-        "parent" => NodeKey::Parent,
-        "positionTicks" => NodeKey::Ticks,
+        b"id" => NodeKey::Id,
+        b"callFrame" => NodeKey::CallFrame,
+        b"functionName" => NodeKey::Name,
+        b"url" => NodeKey::Url,
+        b"lineNumber" => NodeKey::Line,
+        b"columnNumber" => NodeKey::Column,
+        b"hitCount" => NodeKey::Hits,
+        b"selfSize" => NodeKey::Size,
+        b"children" => NodeKey::Children,
+        b"parent" => NodeKey::Parent,
+        b"positionTicks" => NodeKey::Ticks,
         _ => NodeKey::Other,
     }
 }

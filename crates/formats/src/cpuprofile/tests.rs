@@ -347,3 +347,47 @@ fn damaged_files_neither_panic_nor_hang() {
         }
     }
 }
+
+#[test]
+fn a_call_frame_that_is_known_by_its_text_is_what_it_is_when_read() {
+    let long = format!(r#"{{"functionName":"{}","url":"long.js","lineNumber":1,"columnNumber":1}}"#, "n".repeat(2000));
+    let frames = [
+        r#"{"functionName":"a","scriptId":"1","url":"x.js","lineNumber":1,"columnNumber":2}"#,
+        r#"{"functionName":"a}b","scriptId":"1","url":"x.js","lineNumber":1,"columnNumber":2}"#,
+        r#"{"functionName":"a","scriptId":"1","url":"x.js","lineNumber":1,"columnNumber":3}"#,
+        r#"{"functionName":"in","more":{"deep":1},"url":"x.js","lineNumber":5,"columnNumber":2}"#,
+        r#"{"functionName":"half \ud800","url":"x.js","lineNumber":6,"columnNumber":2}"#,
+        r#"{"functionName":null,"lineNumber":9}"#,
+        "{}",
+        &long,
+    ];
+    // The members of the node's own come before or after, or make another function of it.
+    let parts =
+        [("", ""), (r#""functionName":"own","#, ""), ("", r#","lineNumber":77"#), ("", r#","callFrame":{"url":"y"}"#)];
+    let text = |space: &dyn Fn(usize) -> String| {
+        let node = |id: usize| {
+            let frame = frames[id % frames.len()].replacen('{', &format!("{{{}", space(id)), 1);
+            let (before, after) = parts[id % 5 % parts.len()];
+            format!(r#"{{"id":{id},{before}"callFrame":{frame}{after},"parent":{}}}"#, id / 2)
+        };
+        let nodes: Vec<_> = (1..=400).map(node).collect();
+        let samples: Vec<_> = (1..=400).map(|id| id.to_string()).collect();
+        let deltas = vec!["1"; 400].join(",");
+        document(&nodes, &format!(r#","samples":[{}],"timeDeltas":[{deltas}]"#, samples.join(",")))
+    };
+    let known = read(&text(&|_| String::new())).unwrap();
+    // White space makes every text another one.
+    let unknown = read(&text(&|id| " ".repeat(id))).unwrap();
+    assert!(known.profile == unknown.profile);
+    let counts =
+        |parsed: &Parsed| -> Vec<_> { parsed.warnings.iter().map(|all| (all.message.clone(), all.count)).collect() };
+    assert_eq!(counts(&known), counts(&unknown));
+    assert!(
+        counts(&known).iter().any(|(message, count)| message.contains("UTF-16") && *count == 50),
+        "{:?}",
+        counts(&known)
+    );
+    let functions: std::collections::BTreeSet<_> =
+        stacks(&known).iter().map(|stack| stack.split(['<', ' ']).take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert!(functions.len() > 20, "{functions:?}");
+}
