@@ -46,7 +46,8 @@ pub(crate) use ids;
 #[derive(Clone, Debug)]
 pub struct Table<I, T> {
     entries: Vec<T>,
-    /// Indices of entries by their hash. Tables of stacks are large: a map that holds hashes too is half as fast.
+    /// Indices of entries by their hash. Tables of stacks are large: a map that holds hashes too is half as fast. The last
+    /// entries may be missing, see [`Table::push_new`].
     places: HashTable<u32>,
     hasher: RandomState,
     id: PhantomData<I>,
@@ -55,6 +56,9 @@ pub struct Table<I, T> {
 impl<I: Id, T: Hash + Eq> Table<I, T> {
     /// The id of `entry`, which is added if it is new.
     pub fn intern(&mut self, entry: T) -> I {
+        if self.places.len() < self.entries.len() {
+            self.place_all();
+        }
         let Self { entries, places, hasher, .. } = self;
         let place = places.entry(
             hasher.hash_one(&entry),
@@ -72,6 +76,39 @@ impl<I: Id, T: Hash + Eq> Table<I, T> {
         }
     }
 
+    /// Adds an entry that the caller knows to be in the table nowhere, without a look at it: tables of millions of
+    /// entries that are made in one go are made twice as fast. It is given a place when something is interned next.
+    ///
+    /// # Panics
+    /// If it is in the table, where debug assertions are on.
+    pub fn push_new(&mut self, entry: T) -> I {
+        if cfg!(debug_assertions) {
+            let before = self.len();
+            let id = self.intern(entry);
+            assert!(self.len() > before, "the entry is new");
+            return id;
+        }
+        let id = I::from_index(self.entries.len());
+        self.entries.push(entry);
+        id
+    }
+
+    fn place_all(&mut self) {
+        let Self { entries, places, hasher, .. } = self;
+        let hash = |index: &u32| hasher.hash_one(&entries[*index as usize]);
+        let first = places.len();
+        places.reserve(entries.len() - first, hash);
+        for index in first..entries.len() {
+            let index = raw_id(index).get() - 1;
+            places.insert_unique(hash(&index), index, hash);
+        }
+    }
+
+    /// Makes room for this many more entries that are new ([`Table::push_new`]).
+    pub fn reserve_new(&mut self, additional: usize) {
+        self.entries.reserve_exact(additional);
+    }
+
     /// Makes room for this many more entries.
     pub fn reserve(&mut self, additional: usize) {
         self.entries.reserve(additional);
@@ -79,13 +116,16 @@ impl<I: Id, T: Hash + Eq> Table<I, T> {
         places.reserve(additional, |index| hasher.hash_one(&entries[*index as usize]));
     }
 
-    /// The id of `entry` if it is in the table.
+    /// The id of `entry` if it is in the table. Entries without a place are gone through one by one.
     pub fn find<Q: Hash + Eq + ?Sized>(&self, entry: &Q) -> Option<I>
     where
         T: Borrow<Q>,
     {
         let is_entry = |index: &u32| self.entries[*index as usize].borrow() == entry;
-        self.places.find(self.hasher.hash_one(entry), is_entry).map(|index| I::from_index(*index as usize))
+        let placed = self.places.find(self.hasher.hash_one(entry), is_entry).map(|index| *index as usize);
+        let mut others = self.places.len()..self.entries.len();
+        let found = placed.or_else(|| others.find(|index| self.entries[*index].borrow() == entry));
+        found.map(I::from_index)
     }
 
     /// The entry with this id.

@@ -6,6 +6,7 @@ pub(crate) mod kernel;
 mod nameless;
 mod names;
 mod paths;
+mod stacks;
 mod values;
 
 use std::collections::{BTreeMap, HashMap};
@@ -324,24 +325,6 @@ impl<'a> Builder<'a> {
         if too_large > 0 {
             let message = "periods add up to more than 2^63: these samples count with a period of 0".into();
             self.warnings.insert(0, Warning { message, position: None, count: too_large });
-        }
-    }
-
-    /// All stacks, callers first.
-    fn stacks(&mut self) {
-        self.profile.stacks.reserve(self.recording.stacks.len());
-        for (index, row) in self.recording.stacks.iter().enumerate() {
-            let above = self.recording.stacks.get(row.parent as usize);
-            let mut at = above.and_then(|_| self.stacks[row.parent as usize]);
-            // Kernel frames without symbols are all the same: one will do.
-            let collapsed = self.looked.no_kernel.is_some() && self.is_kernel(row.frame);
-            if !(collapsed && above.is_some_and(|above| self.is_kernel(above.frame))) {
-                self.find_frames(row.frame as usize);
-                for frame in self.frames[row.frame as usize].iter().flatten() {
-                    at = Some(self.profile.push_frame(at, *frame));
-                }
-            }
-            self.stacks[index] = at;
         }
     }
 

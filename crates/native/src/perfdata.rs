@@ -19,6 +19,9 @@ use crate::unwind::{CallGraph, Machine, UnwindOptions};
 use block::{Block, Plain, Step};
 use deferred::Deferred;
 
+/// Steps whose stacks are looked for at once.
+const FETCHED: usize = 16;
+
 /// Bytes of records from which on names are looked up meanwhile. Tests have small files.
 const WORTH_THREADS: u64 = if cfg!(debug_assertions) { 1 } else { 16 << 20 };
 
@@ -226,31 +229,35 @@ impl Reading<'_, '_> {
     /// Takes in a block's records in their order.
     fn take_in<'r>(&mut self, plain: &Plain, block: &mut Block<'r>, run: &[Item<'r>], batch: &mut Batch<'r>) {
         let mut start = 0;
-        for step in block.steps.drain(..) {
-            match step {
-                Step::Plain(sample, hash, item) => {
-                    self.recorder.apply_batch(batch);
-                    let frames = || plain.frames(&run[item]);
-                    self.recorder.hashed_sample(&sample, hash, frames);
-                }
-                Step::Stack(sample, end) => {
-                    // Its turn comes after theirs.
-                    self.recorder.apply_batch(batch);
-                    self.recorder.intern_sample(&sample, &block.frames[start..end]);
-                    start = end;
-                }
-                Step::Unwind(sample, event) => {
-                    if batch.push(self.recorder.sample_event(&sample, event), *sample) {
-                        self.recorder.advance_batch(batch);
-                    }
-                }
-                Step::Other(record, event) => {
-                    if batch.ends_before(&record) {
+        let mut steps = block.steps.drain(..);
+        while !steps.as_slice().is_empty() {
+            self.recorder.fetch_known(steps.as_slice().iter().take(FETCHED).filter_map(Step::hash));
+            for step in steps.by_ref().take(FETCHED) {
+                match step {
+                    Step::Plain(sample, hash, item) => {
                         self.recorder.apply_batch(batch);
+                        let frames = || plain.frames(&run[item]);
+                        self.recorder.hashed_sample(&sample, hash, frames);
                     }
-                    self.record(&record, event);
+                    Step::Stack(sample, end) => {
+                        // Its turn comes after theirs.
+                        self.recorder.apply_batch(batch);
+                        self.recorder.intern_sample(&sample, &block.frames[start..end]);
+                        start = end;
+                    }
+                    Step::Unwind(sample, event) => {
+                        if batch.push(self.recorder.sample_event(&sample, event), *sample) {
+                            self.recorder.advance_batch(batch);
+                        }
+                    }
+                    Step::Other(record, event) => {
+                        if batch.ends_before(&record) {
+                            self.recorder.apply_batch(batch);
+                        }
+                        self.record(&record, event);
+                    }
+                    Step::Failed(item, error) => self.failed.add(&run[item], error),
                 }
-                Step::Failed(item, error) => self.failed.add(&run[item], error),
             }
         }
     }

@@ -18,8 +18,8 @@ use chain::{known_mode, push};
 use known::KnownStacks;
 pub(crate) use known::{ChainHash, ChainHasher};
 pub(crate) use room::{Beyond, Room};
-use rows::{Index, StackIndex};
-use stacks::{FrameCache, LastStacks};
+use rows::{FrameIndex, Index, StackIndex};
+use stacks::{LastStacks, Step};
 use unwinding::Unwinding;
 
 mod batch;
@@ -172,14 +172,13 @@ pub struct Recorder {
     names: u64,
     room: Room,
     beyond: Beyond,
-    frame_ids: Index,
+    frame_ids: FrameIndex,
     stack_ids: StackIndex,
-    cache: FrameCache,
     last: LastStacks,
     known: KnownStacks,
     chain: Vec<ChainFrame>,
-    /// Rows of the frames of the stack that is being taken in.
-    frame_rows: Vec<u32>,
+    /// Those of the stack that is being taken in.
+    steps: Vec<Step>,
     unwinding: Option<Box<Unwinding>>,
     /// Those of [`Recorder::apply_batch`], one per thread.
     unwinders: Vec<Unwinding>,
@@ -223,13 +222,12 @@ impl Recorder {
             names: 0,
             room: Room::ALL,
             beyond: Beyond::default(),
-            frame_ids: Index::default(),
+            frame_ids: FrameIndex::default(),
             stack_ids: StackIndex::default(),
-            cache: FrameCache::default(),
             last: LastStacks::default(),
             known: KnownStacks::default(),
             chain: Vec::new(),
-            frame_rows: Vec::new(),
+            steps: Vec::new(),
             unwinding: None,
             unwinders: Vec::new(),
             build_ids: HashMap::default(),

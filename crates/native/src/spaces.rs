@@ -22,6 +22,28 @@ pub struct Found {
     pub offset: u64,
 }
 
+/// A region that has a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FoundRegion {
+    start: u64,
+    end: u64,
+    /// Offset minus address, wrapping.
+    delta: u64,
+    pub(crate) module: u32,
+}
+
+impl FoundRegion {
+    /// Whether an address lies in it.
+    pub(crate) fn holds(&self, address: u64) -> bool {
+        (self.start..self.end).contains(&address)
+    }
+
+    /// What is at an address in it.
+    pub(crate) fn at(&self, address: u64) -> Found {
+        Found { module: self.module, offset: address.wrapping_add(self.delta) }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mapping {
     end: u64,
@@ -138,6 +160,12 @@ impl Spaces {
 
     /// The module at an address of a process.
     pub fn find(&self, pid: i32, address: u64) -> Option<Found> {
+        self.find_region(pid, address).map(|region| region.at(address))
+    }
+
+    /// The region with a module around an address of a process: as long as [`Spaces::generation_of`] is the same, the
+    /// answer is the same for all addresses in it.
+    pub(crate) fn find_region(&self, pid: i32, address: u64) -> Option<FoundRegion> {
         look_up(&self.spaces.get(&pid)?.mappings, address)
     }
 
@@ -145,7 +173,7 @@ impl Spaces {
     pub fn find_before_exec(&self, pid: i32, address: u64) -> Option<Found> {
         let space = self.spaces.get(&pid)?;
         let before = space.before_exec.as_ref().filter(|_| space.mappings.len() <= MAPPED_BY_EXEC)?;
-        look_up(before, address)
+        look_up(before, address).map(|region| region.at(address))
     }
 
     /// A region was mapped at `time`; without a module it evicts only.
@@ -256,12 +284,10 @@ fn changed<'s>(spaces: &'s mut HashMap<i32, Space, RandomState>, generation: &mu
     space
 }
 
-fn look_up(mappings: &Mappings, address: u64) -> Option<Found> {
-    let (_, mapping) = mappings.range(..=address).next_back()?;
-    if address >= mapping.end {
-        return None;
-    }
-    Some(Found { module: mapping.module?, offset: address.wrapping_add(mapping.delta) })
+fn look_up(mappings: &Mappings, address: u64) -> Option<FoundRegion> {
+    let (start, mapping) = mappings.range(..=address).next_back()?;
+    let region = FoundRegion { start: *start, end: mapping.end, delta: mapping.delta, module: mapping.module? };
+    region.holds(address).then_some(region)
 }
 
 /// What a space held at `time`, and whether some of that was loaded later.

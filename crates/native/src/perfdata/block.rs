@@ -32,6 +32,13 @@ pub(super) enum Step<'r> {
     Failed(usize, DecodeError),
 }
 
+impl Step<'_> {
+    /// The hash of a stack that may be known.
+    pub(super) fn hash(&self) -> Option<ChainHash> {
+        if let Step::Plain(_, hash, _) = self { Some(*hash) } else { None }
+    }
+}
+
 /// A decoded part of a run.
 #[derive(Debug, Default)]
 pub(super) struct Block<'r> {

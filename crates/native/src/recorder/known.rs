@@ -42,9 +42,15 @@ pub(super) struct ChainKey {
 impl KnownStacks {
     /// The stack, if it is known.
     pub(super) fn get(&self, key: &ChainKey) -> Option<u32> {
-        let [first, second, generation, rest] = *self.0.get(self.slot(key))?;
+        let [first, second, generation, rest] = *self.0.get(self.slot(key.hash))?;
         let is_it = [first, second] == key.hash.0 && generation == key.generation && rest >> 32 == key.pid_bits();
         is_it.then_some(rest as u32)
+    }
+
+    /// Fetches the slots of stacks. It changes nothing, but what follows is faster.
+    pub(super) fn fetch(&self, hashes: impl Iterator<Item = ChainHash>) {
+        let met = hashes.fold(0, |met, hash| met ^ self.0.get(self.slot(hash)).map_or(0, |slot| slot[0]));
+        std::hint::black_box(met);
     }
 
     /// Remembers a stack. There are to be `slots`, a power of two: where there are fewer, those are forgotten.
@@ -54,12 +60,12 @@ impl KnownStacks {
             self.0 = vec![[0; 4]; slots];
         }
         let [first, second] = key.hash.0;
-        let slot = self.slot(key);
+        let slot = self.slot(key.hash);
         self.0[slot] = [first, second, key.generation, key.pid_bits() << 32 | u64::from(stack)];
     }
 
-    fn slot(&self, key: &ChainKey) -> usize {
-        (key.hash.0[1] >> 32) as usize & self.0.len().wrapping_sub(1)
+    fn slot(&self, hash: ChainHash) -> usize {
+        (hash.0[1] >> 32) as usize & self.0.len().wrapping_sub(1)
     }
 
     /// Forgets them all: frames may be others from here on.

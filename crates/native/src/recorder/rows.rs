@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use crate::recording::{NONE, StackRow};
+use crate::recording::{FrameRow, NONE, StackRow};
 
 /// Where each row of a table is. The rows themselves are kept once, in the table: it has millions.
 #[derive(Debug, Default)]
@@ -37,92 +37,171 @@ impl Index {
     }
 }
 
-/// Where each step of the prefix tree is. There are millions, and each look-up is a new place in memory. So a step is
-/// found by a hash of its whole path, which is known before its parent's place is: the places of all steps of a stack
-/// are fetched at once, not one after the other.
-#[derive(Debug)]
-pub(super) struct StackIndex {
-    /// Half of the path's hash, place in the table; [`NONE`] where there is none. A power of two of them, less than 5/8
-    /// in use.
-    slots: Vec<[u32; 2]>,
-    seeds: [u64; 2],
+/// Places of rows by their hash, for tables of millions of rows: each look-up is a new place in memory, so there is as
+/// little of it as can be.
+#[derive(Debug, Default)]
+struct Slots {
+    /// Some of the hash's bits above the place plus one; 0 where there is none. A power of two of them, less than 5/8 in
+    /// use, so that the place takes as many bits as it takes to count them.
+    slots: Vec<u32>,
+    bits: u32,
 }
 
-/// A stack's place in the table, and the hash of its path.
+/// Most rows that are given places.
+const MOST_PLACES: usize = 1 << 30;
+
+impl Slots {
+    /// Makes sure that there is a slot for one more than so many rows, of which `hash` tells the hash.
+    fn make_room(&mut self, rows: usize, hash: impl Fn(usize) -> u64) {
+        if rows < self.slots.len() / 8 * 5 {
+            return;
+        }
+        self.bits = (self.bits + 1).max(10);
+        self.slots = vec![0; 1 << self.bits];
+        for place in 0..rows {
+            let (mut slot, entry) = self.entry(hash(place), place);
+            while self.slots[slot] != 0 {
+                slot = (slot + 1) & (self.slots.len() - 1);
+            }
+            self.slots[slot] = entry;
+        }
+    }
+
+    /// The slot where the search for a hash begins, and what to write for a place.
+    fn entry(&self, hash: u64, place: usize) -> (usize, u32) {
+        ((hash >> 32) as usize & (self.slots.len() - 1), (hash as u32) << self.bits | (place as u32 + 1))
+    }
+
+    /// Fetches the slots where the search for hashes begins. It changes nothing, but what follows is faster.
+    fn fetch(&self, hashes: impl Iterator<Item = u64>) {
+        if !self.slots.is_empty() {
+            let met = hashes.fold(0, |met, hash| met ^ self.slots[self.entry(hash, 0).0]);
+            std::hint::black_box(met);
+        }
+    }
+
+    /// The place of the row of this hash that `is_it`, or the slot for it. There is to be room.
+    fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Result<u32, usize> {
+        let (mut slot, bits) = (self.entry(hash, 0).0, (hash as u32) << self.bits);
+        let mask = (1 << self.bits) - 1;
+        while self.slots[slot] != 0 {
+            let entry = self.slots[slot];
+            let place = (entry & mask) - 1;
+            if entry & !mask == bits && is_it(place as usize) {
+                return Ok(place);
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+        Err(slot)
+    }
+
+    /// Writes a place into the slot that was found for it.
+    fn put(&mut self, slot: usize, hash: u64, place: usize) {
+        self.slots[slot] = self.entry(hash, place).1;
+    }
+}
+
+/// Two numbers that differ in each process: who writes a file doesn't know what meets in a slot.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Path {
-    pub(super) stack: u32,
-    hash: u64,
-}
+struct Seeds([u64; 2]);
 
-const FREE: [u32; 2] = [NONE; 2];
-
-impl Default for StackIndex {
+impl Default for Seeds {
     fn default() -> Self {
         let state = RandomState::default();
-        Self { slots: Vec::new(), seeds: [state.hash_one(1), state.hash_one(2) | 1] }
+        Self([state.hash_one(1), state.hash_one(2) | 1])
     }
+}
+
+impl Seeds {
+    fn hash(&self, before: u64, next: u64) -> u64 {
+        let wide = u128::from(before ^ next) * u128::from(self.0[1]);
+        (wide >> 64) as u64 ^ wide as u64
+    }
+
+    fn of_frame(&self, row: &FrameRow) -> u64 {
+        let address = self.hash(self.0[0], row.address);
+        self.hash(address, u64::from(row.module) << 1 | u64::from(row.is_return))
+    }
+}
+
+/// Where each frame is.
+#[derive(Debug, Default)]
+pub(super) struct FrameIndex {
+    slots: Slots,
+    seeds: Seeds,
+}
+
+impl FrameIndex {
+    /// The place of `row` in `rows`, to which it is added if it is new; `None` if they are `most` already. They must be
+    /// the same each time.
+    pub(super) fn intern(&mut self, rows: &mut Vec<FrameRow>, row: FrameRow, most: usize) -> Option<u32> {
+        let Self { slots, seeds } = self;
+        slots.make_room(rows.len(), |place| seeds.of_frame(&rows[place]));
+        let hash = seeds.of_frame(&row);
+        match slots.find(hash, |place| rows[place] == row) {
+            Ok(place) => Some(place),
+            Err(_) if rows.len() >= most.min(MOST_PLACES) => None,
+            Err(slot) => {
+                slots.put(slot, hash, rows.len());
+                rows.push(row);
+                Some(rows.len() as u32 - 1)
+            }
+        }
+    }
+}
+
+/// A hash of all frames of a stack. It is 64 bits wide and seeded anew in each process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Path(u64);
+
+/// Where each step of the prefix tree is.
+///
+/// A stack is found by the hash of its path, which is known before those of its callers are found: of a sample's stack
+/// only what is new is looked up, from the leaf on. Stacks with the same hash and the same leaf are taken for the same:
+/// that two of ten million are and shouldn't be is less likely than one in a million.
+#[derive(Debug, Default)]
+pub(super) struct StackIndex {
+    slots: Slots,
+    seeds: Seeds,
+    hashes: Vec<u64>,
 }
 
 impl StackIndex {
     /// The empty path.
     pub(super) fn root(&self) -> Path {
-        Path { stack: NONE, hash: self.seeds[0] }
+        Path(self.seeds.0[0])
     }
 
-    /// Fetches the places of a path's next steps, outermost first. It changes nothing, but what follows is faster.
-    pub(super) fn fetch(&self, rows: &[StackRow], from: Path, frames: &[u32]) {
-        let Some(last) = self.slots.len().checked_sub(1) else { return };
-        let mut hash = from.hash;
-        let met = frames.iter().fold(0, |met, frame| {
-            hash = self.hash(hash, *frame);
-            let [_, place] = self.slots[half(hash) as usize & last];
-            met ^ rows.get(place as usize).map_or(0, |row| row.frame)
-        });
-        std::hint::black_box(met);
+    /// The path of a frame that is called from another.
+    pub(super) fn step(&self, from: Path, frame: &FrameRow) -> Path {
+        Path(self.seeds.hash(from.0, self.seeds.of_frame(frame)))
     }
 
-    /// The next step of a path, which is added to `rows` if it is new; `None` if they are `most` already. They must be
-    /// the same each time.
-    pub(super) fn step(&mut self, rows: &mut Vec<StackRow>, from: Path, frame: u32, most: usize) -> Option<Path> {
-        if rows.len() >= self.slots.len() / 8 * 5 {
-            self.grow();
+    /// Fetches what [`StackIndex::find`] looks at first. It changes nothing, but what follows is faster.
+    pub(super) fn fetch(&self, paths: impl Iterator<Item = Path>) {
+        self.slots.fetch(paths.map(|path| path.0));
+    }
+
+    /// The stack of this path, of those that the leaf `is_it`.
+    pub(super) fn find(&self, path: Path, is_it: impl Fn(usize) -> bool) -> Option<u32> {
+        if self.hashes.is_empty() {
+            return None;
         }
-        let hash = self.hash(from.hash, frame);
-        let row = StackRow { parent: from.stack, frame };
-        let (half, last) = (half(hash), self.slots.len() - 1);
-        let mut slot = half as usize & last;
-        while self.slots[slot] != FREE {
-            let [other, stack] = self.slots[slot];
-            if other == half && rows.get(stack as usize) == Some(&row) {
-                return Some(Path { stack, hash });
-            }
-            slot = (slot + 1) & last;
+        self.slots.find(path.0, |stack| self.hashes[stack] == path.0 && is_it(stack)).ok()
+    }
+
+    /// Adds a stack that was not found to `rows`; `None` if they are `most` already. They must be the same each time.
+    pub(super) fn add(&mut self, rows: &mut Vec<StackRow>, path: Path, row: StackRow, most: usize) -> Option<u32> {
+        let Self { slots, hashes, .. } = self;
+        if rows.len() >= most.min(MOST_PLACES) {
+            return None;
         }
-        let stack = u32::try_from(rows.len()).ok().filter(|stack| *stack != NONE && rows.len() < most)?;
-        self.slots[slot] = [half, stack];
+        slots.make_room(rows.len(), |stack| hashes[stack]);
+        if let Err(slot) = slots.find(path.0, |_| false) {
+            slots.put(slot, path.0, rows.len());
+        }
+        hashes.push(path.0);
         rows.push(row);
-        Some(Path { stack, hash })
+        Some(rows.len() as u32 - 1)
     }
-
-    fn hash(&self, path: u64, frame: u32) -> u64 {
-        let wide = u128::from(path ^ u64::from(frame)) * u128::from(self.seeds[1]);
-        (wide >> 64) as u64 ^ wide as u64
-    }
-
-    fn grow(&mut self) {
-        let len = (self.slots.len() * 2).max(1 << 10);
-        let old = std::mem::replace(&mut self.slots, vec![FREE; len]);
-        for entry in old.into_iter().filter(|entry| *entry != FREE) {
-            let mut slot = entry[0] as usize & (len - 1);
-            while self.slots[slot] != FREE {
-                slot = (slot + 1) & (len - 1);
-            }
-            self.slots[slot] = entry;
-        }
-    }
-}
-
-fn half(hash: u64) -> u32 {
-    (hash >> 32) as u32
 }

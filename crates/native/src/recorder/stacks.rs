@@ -8,10 +8,8 @@ use super::known::ChainKey;
 use super::rows::Path;
 use super::{ChainFrame, ChainHash, Mapped, Recorder, SampleEvent, push_chain};
 use crate::modules::Task;
-use crate::recording::{CodeKind, FrameRow, NONE, SampleRow};
-
-/// Slots of the cache of frames. A power of two.
-const CACHE_SLOTS: usize = 1 << 15;
+use crate::recording::{CodeKind, FrameRow, NONE, Recording, SampleRow, StackRow};
+use crate::spaces::FoundRegion;
 
 /// Threads whose last stacks are remembered. A power of two.
 const LAST_STACKS: usize = 1 << 9;
@@ -22,30 +20,20 @@ const NEVER: u64 = u64::MAX;
 /// Frames of a thread's last stack that are remembered, from the outermost on.
 const MOST_STEPS: usize = 512;
 
-/// A frame that was looked up.
+/// Regions that are remembered of a thread.
+const MOST_NEAR: usize = 8;
+
+/// Steps of a stack from the leaf on that are looked up at once.
+const FETCHED: usize = 8;
+
+/// A frame of a stack, and the path that leads to it.
 #[derive(Clone, Copy, Debug)]
-struct Cached {
-    generation: u64,
-    pid: i32,
-    looked_up: ChainFrame,
-    row: u32,
-}
-
-/// Frames that were looked up last, by address.
-#[derive(Debug)]
-pub(super) struct FrameCache(Vec<Option<Cached>>);
-
-impl Default for FrameCache {
-    fn default() -> Self {
-        Self(vec![None; CACHE_SLOTS])
-    }
-}
-
-/// A frame of a thread's last stack, and the stack that it is the leaf of.
-#[derive(Clone, Copy, Debug)]
-struct Step {
+pub(super) struct Step {
     frame: ChainFrame,
+    row: FrameRow,
     path: Path,
+    /// The stack that it is the leaf of; [`NONE`] if that has not been looked up.
+    stack: u32,
 }
 
 /// What is known of a thread since its last sample.
@@ -60,6 +48,8 @@ pub(super) struct Last {
     changes: u64,
     /// Its last stack, outermost frame first.
     steps: Vec<Step>,
+    /// Where its frames were lately, the latest to be found first.
+    near: Vec<FoundRegion>,
 }
 
 impl Last {
@@ -70,10 +60,15 @@ impl Last {
         same
     }
 
-    fn push(&mut self, frame: ChainFrame, path: Path) {
-        if self.steps.len() < MOST_STEPS {
-            self.steps.push(Step { frame, path });
-        }
+    /// Nothing that was found still holds.
+    fn forget(&mut self) {
+        self.steps.clear();
+        self.near.clear();
+    }
+
+    fn push(&mut self, steps: &[Step]) {
+        let room = MOST_STEPS.saturating_sub(self.steps.len());
+        self.steps.extend_from_slice(&steps[..steps.len().min(room)]);
     }
 }
 
@@ -89,8 +84,8 @@ impl LastStacks {
         }
         let mut last = std::mem::take(&mut self.0[task.tid as usize % LAST_STACKS]);
         if last.task != task {
-            last.steps.clear();
-            last = Last { task, steps: last.steps, changes: NEVER, ..Last::default() };
+            last.forget();
+            last = Last { task, steps: last.steps, near: last.near, changes: NEVER, ..Last::default() };
         }
         last
     }
@@ -115,7 +110,7 @@ impl Recorder {
     pub(crate) fn intern_sample(&mut self, sample: &SampleEvent, chain: &[ChainFrame]) {
         let mut last = self.last_of(sample);
         let stack = self.stack(sample, chain, &mut last);
-        let stack = stack.or_else(|| self.leaf_alone(sample, chain, last.generation));
+        let stack = stack.or_else(|| self.leaf_alone(sample, chain, &mut last));
         self.push_sample(sample, stack, last);
     }
 
@@ -135,11 +130,16 @@ impl Recorder {
             match stack {
                 Some(stack) if stack != NONE => self.known.put(&key, stack, self.room.known),
                 Some(_) => {}
-                None => stack = self.leaf_alone(sample, &chain, last.generation),
+                None => stack = self.leaf_alone(sample, &chain, &mut last),
             }
             self.chain = chain;
         }
         self.push_sample(sample, stack, last);
+    }
+
+    /// Fetches what is known of stacks by their hashes: what is taken in next is found faster.
+    pub(crate) fn fetch_known(&self, hashes: impl Iterator<Item = ChainHash>) {
+        self.known.fetch(hashes);
     }
 
     /// What is known of a sample's thread, brought up to date.
@@ -151,7 +151,7 @@ impl Recorder {
         if last.changes != changes {
             let generation = self.spaces.generation_of(sample.pid);
             if last.generation != generation {
-                last.steps.clear();
+                last.forget();
             }
             (last.generation, last.changes) = (generation, changes);
         }
@@ -171,54 +171,86 @@ impl Recorder {
         self.tick(sample.time);
     }
 
-    /// The row of a whole stack.
+    /// The row of a whole stack, which is added if it is new.
     fn stack(&mut self, sample: &SampleEvent, chain: &[ChainFrame], last: &mut Last) -> Option<u32> {
         let shared = last.shared(chain);
-        let mut path = last.steps.last().map_or_else(|| self.stack_ids.root(), |step| step.path);
+        let callers = self.callers(last);
         let new = &chain[..chain.len() - shared];
-        let mut rows = std::mem::take(&mut self.frame_rows);
-        rows.clear();
-        let is_whole = new.iter().rev().all(|frame| {
-            let row = self.frame(sample, *frame, last.generation);
-            rows.extend(row);
-            row.is_some()
-        });
-        let stacks = &mut self.recording.stacks;
-        self.stack_ids.fetch(stacks, path, &rows);
-        let steps = rows.iter().zip(new.iter().rev()).try_for_each(|(row, frame)| {
-            path = self.stack_ids.step(stacks, path, *row, self.room.stacks)?;
-            last.push(*frame, path);
-            Some(())
-        });
-        self.frame_rows = rows;
-        steps.filter(|()| is_whole).map(|()| path.stack)
+        let mut steps = std::mem::take(&mut self.steps);
+        steps.clear();
+        let mut path = last.steps.last().map_or_else(|| self.stack_ids.root(), |step| step.path);
+        steps.extend(new.iter().rev().map_while(|frame| {
+            let row = self.place(sample, *frame, last)?;
+            path = self.stack_ids.step(path, &row);
+            Some(Step { frame: *frame, row, path, stack: NONE })
+        }));
+        let (known, mut at) = self.longest_known(&mut steps).unwrap_or((0, callers));
+        let mut done = known;
+        for step in &mut steps[known..] {
+            let Some(frame) = self.frame(sample, step) else { break };
+            let row = StackRow { parent: at, frame };
+            let added = self.stack_ids.add(&mut self.recording.stacks, step.path, row, self.room.stacks);
+            let Some(added) = added else { break };
+            (at, step.stack) = (added, added);
+            done += 1;
+        }
+        last.push(&steps[..done]);
+        self.steps = steps;
+        (done == new.len()).then_some(at)
+    }
+
+    /// The stack of what a thread's new stack shares with its last.
+    fn callers(&self, last: &mut Last) -> u32 {
+        let Some(step) = last.steps.last_mut() else { return NONE };
+        if step.stack == NONE {
+            step.stack = self.find_stack(step).unwrap_or(NONE);
+            debug_assert!(step.stack != NONE, "what a stack begins with is in the table");
+        }
+        step.stack
+    }
+
+    /// How many steps are known, from the outermost on, and the stack of the last of these.
+    fn longest_known(&self, steps: &mut [Step]) -> Option<(usize, u32)> {
+        self.stack_ids.fetch(steps.iter().rev().take(FETCHED).map(|step| step.path));
+        steps.iter_mut().enumerate().rev().find_map(|(index, step)| {
+            step.stack = self.find_stack(step)?;
+            Some((index + 1, step.stack))
+        })
+    }
+
+    fn find_stack(&self, step: &Step) -> Option<u32> {
+        let Recording { stacks, frames, .. } = &self.recording;
+        self.stack_ids.find(step.path, |stack| frames[stacks[stack].frame as usize] == step.row)
     }
 
     /// The stack of a sample's innermost frame only, when there is no room for more: self times stay right.
-    fn leaf_alone(&mut self, sample: &SampleEvent, chain: &[ChainFrame], generation: u64) -> Option<u32> {
-        let row = self.frame(sample, *chain.first()?, generation)?;
-        // There are no more of these than frames.
-        let path = self.stack_ids.step(&mut self.recording.stacks, self.stack_ids.root(), row, usize::MAX)?;
-        self.beyond.cut += 1;
-        Some(path.stack)
+    fn leaf_alone(&mut self, sample: &SampleEvent, chain: &[ChainFrame], last: &mut Last) -> Option<u32> {
+        let frame = *chain.first()?;
+        let row = self.place(sample, frame, last)?;
+        let path = self.stack_ids.step(self.stack_ids.root(), &row);
+        let step = Step { frame, row, path, stack: NONE };
+        let stack = self.find_stack(&step).or_else(|| {
+            let row = StackRow { parent: NONE, frame: self.frame(sample, &step)? };
+            // There are no more of these than frames.
+            self.stack_ids.add(&mut self.recording.stacks, path, row, usize::MAX)
+        });
+        self.beyond.cut += u64::from(stack.is_some());
+        stack
     }
 
-    /// The row of a frame; `generation` is that of the sample's process.
-    fn frame(&mut self, sample: &SampleEvent, frame: ChainFrame, generation: u64) -> Option<u32> {
-        let is_user = matches!(frame.mode, Mode::User | Mode::Unknown);
-        // Elsewhere an address means the same in every process.
-        let (generation, pid) = if is_user { (generation, sample.pid) } else { (0, 0) };
-        let address = frame.address;
-        let slot = (address ^ (address >> 12) ^ ((pid as u64) << 5)) as usize % CACHE_SLOTS;
-        if let Some(hit) = self.cache.0[slot]
-            && (hit.generation, hit.pid, hit.looked_up) == (generation, pid, frame)
-        {
-            return Some(hit.row);
+    /// The row of a frame, which is added if it is new.
+    fn frame(&mut self, sample: &SampleEvent, step: &Step) -> Option<u32> {
+        let before = self.recording.frames.len();
+        let row = self.frame_ids.intern(&mut self.recording.frames, step.row, self.room.frames)?;
+        if self.recording.frames.len() > before && step.row.module != NONE && is_user(step.frame.mode) {
+            self.open(step.row.module, sample);
         }
-        let row = if is_user { self.user_frame(sample, frame) } else { self.frame_elsewhere(frame)? };
-        let row = self.frame_ids.intern(&mut self.recording.frames, row, self.room.frames)?;
-        self.cache.0[slot] = Some(Cached { generation, pid, looked_up: frame, row });
         Some(row)
+    }
+
+    /// What a frame is.
+    fn place(&mut self, sample: &SampleEvent, frame: ChainFrame, last: &mut Last) -> Option<FrameRow> {
+        if is_user(frame.mode) { Some(self.user_frame(sample, frame, last)) } else { self.frame_elsewhere(frame) }
     }
 
     /// A frame that is not of a process. Its module is added if it is new.
@@ -246,14 +278,21 @@ impl Recorder {
         Some(FrameRow { module, address: frame.address, is_return: frame.is_return })
     }
 
-    fn user_frame(&mut self, sample: &SampleEvent, frame: ChainFrame) -> FrameRow {
+    fn user_frame(&mut self, sample: &SampleEvent, frame: ChainFrame, last: &mut Last) -> FrameRow {
         let ChainFrame { address, is_return, .. } = frame;
         // A call at the very end of a mapping returns to the first byte after it.
         let asked = if is_return { address.wrapping_sub(1) } else { address };
-        let found = self.spaces.find(sample.pid, asked);
+        let near = last.near.iter().find(|region| region.holds(asked)).copied();
+        let region = near.or_else(|| {
+            let region = self.spaces.find_region(sample.pid, asked)?;
+            last.near.truncate(MOST_NEAR - 1);
+            last.near.insert(0, region);
+            self.open(region.module, sample);
+            Some(region)
+        });
+        let found = region.map(|region| region.at(asked));
         match found.or_else(|| self.spaces.find_before_exec(sample.pid, asked)) {
             Some(found) => {
-                self.open(found.module, sample);
                 FrameRow { module: found.module, address: found.offset.wrapping_add(address - asked), is_return }
             }
             None => FrameRow { module: NONE, address, is_return },
@@ -285,4 +324,8 @@ impl Recorder {
             self.opened[index] = !open.is_err_and(|why| why.may_pass());
         }
     }
+}
+
+fn is_user(mode: Mode) -> bool {
+    matches!(mode, Mode::User | Mode::Unknown)
 }
