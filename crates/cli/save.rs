@@ -142,7 +142,7 @@ pub(crate) fn save(profile: &Profile, path: &Path, options: &SaveOptions) -> any
 
 /// Says which events are not in a format that holds one value type. A count and a measure of one event are no loss.
 fn say_what_is_left_out(profile: &Profile, options: &SaveOptions) {
-    let shown = &profile.value_types[options.value];
+    let Some(shown) = profile.value_types.get(options.value) else { return };
     let names = profile.value_types.iter().map(|value| value.name.as_str());
     let mut others = names.filter(|name| *name != "samples" && *name != shown.name).collect::<Vec<_>>();
     others.dedup();

@@ -12,6 +12,7 @@ use foldhash::fast::RandomState;
 use super::collect::Raw;
 use super::comments::{self, Hints};
 use super::keys;
+use super::paths::{Path, Paths};
 use super::prune::{Pruned, Pruner, kept};
 use super::samples::{Packed, RawLabel, RawSample};
 use super::wire::malformed;
@@ -80,7 +81,7 @@ struct Step {
 struct LastPath {
     steps: Vec<Step>,
     /// The stack at each frame, from the root; pruned ones are not there.
-    stacks: Vec<StackId>,
+    stacks: Vec<Path>,
 }
 
 /// What has become of a list of locations.
@@ -125,6 +126,9 @@ struct Builder {
     key: Vec<i64>,
     ids: Vec<u64>,
     last: LastPath,
+    paths: Paths,
+    /// The frames that a path adds to those before.
+    added: Vec<FrameId>,
 }
 
 impl Builder {
@@ -148,6 +152,8 @@ impl Builder {
             key: Vec::new(),
             ids: Vec::new(),
             last: LastPath::default(),
+            paths: Paths::default(),
+            added: Vec::new(),
             raw,
         }
     }
@@ -338,7 +344,7 @@ impl Builder {
         done
     }
 
-    /// The frames of a location.
+    /// The frames of a location that none is known of yet.
     fn place(&mut self, location: Option<u32>, position: u64) -> Result<Place, Error> {
         let Some(index) = location.map(|index| index as usize) else {
             let what = "a sample names a location that is not there: the frame is not known";
@@ -350,9 +356,6 @@ impl Builder {
             }
             return Ok(Place::new(first..first + 1, Pruned::No));
         };
-        if let Some(place) = self.places[index] {
-            return Ok(place);
-        }
         let location = &self.raw.locations[index];
         let (lines, address, position) = (location.lines.clone(), location.address, location.position);
         self.budget.take(8 * lines.len() as u64 + 64, position)?;
@@ -409,7 +412,10 @@ impl Builder {
         last.stacks.truncate(depth);
         for index in (0..self.ids.len() - shared).rev() {
             let location = self.raw.location_ids.get(self.ids[index]);
-            let place = self.place(location, position)?;
+            let place = match location.and_then(|index| self.places[index as usize]) {
+                Some(place) => place,
+                None => self.place(location, position)?,
+            };
             depth += place.range().len();
             if depth > MAX_DEPTH {
                 self.stacks[list] = Built::TooDeep;
@@ -422,7 +428,7 @@ impl Builder {
             return Err(malformed(position, "its stacks have more frames than a file of this size can mean: damaged"));
         }
         self.push_path(&mut last, shared, position)?;
-        let built = Built::Stack(last.stacks.last().copied());
+        let built = Built::Stack(last.stacks.last().map(|path| path.stack));
         self.last = last;
         self.stacks[list] = built;
         Ok(built)
@@ -435,15 +441,12 @@ impl Builder {
             Some(_) => kept(path.steps.iter().map(|step| step.place.pruned)),
         };
         let before = self.profile.stacks.len();
-        let mut stack = path.stacks.last().copied();
+        self.added.clear();
         for Step { place, .. } in path.steps[..kept].iter().skip(shared) {
-            for frame in &self.frames[place.range()] {
-                let next = self.profile.push_frame(stack, *frame);
-                path.stacks.push(next);
-                stack = Some(next);
-            }
+            self.added.extend_from_slice(&self.frames[place.range()]);
         }
-        self.budget.take(32 * (self.profile.stacks.len() - before) as u64, position)
+        self.paths.extend(&mut self.profile, &mut path.stacks, &self.added);
+        self.budget.take(48 * (self.profile.stacks.len() - before) as u64, position)
     }
 
     fn key(&mut self, index: i64) -> Key {

@@ -1,9 +1,9 @@
 //! The samples' lists of locations, each distinct one once.
 
 use std::hash::BuildHasher;
+use std::num::NonZeroU32;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use super::wire::{parse_varint, push_varint};
 
@@ -11,56 +11,55 @@ use super::wire::{parse_varint, push_varint};
 /// hundreds of thousands.
 #[derive(Default)]
 pub(super) struct Lists {
+    /// Each list after its length.
     bytes: Vec<u8>,
-    ends: Vec<usize>,
-    /// Half of a list's hash, and its index.
-    places: HashTable<(u32, u32)>,
+    starts: Vec<usize>,
+    /// A list's hash says from where on its slot is. A power of two of them, at most 5/8 in use.
+    slots: Vec<Option<Slot>>,
     hasher: RandomState,
+}
+
+/// Where a list is. All that a look-up needs is here and in the list itself: each further place would be another wait for
+/// memory.
+#[derive(Clone, Copy)]
+struct Slot {
+    /// Half of the hash.
+    half: u32,
+    /// Its number from 1.
+    number: NonZeroU32,
+    start: usize,
 }
 
 impl Lists {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.starts.len()
     }
 
     /// The ids of a list, leaf first.
     pub(super) fn get(&self, index: usize) -> impl Iterator<Item = u64> {
-        numbers(self.slice(index)).map(|id| id.expect("lists are checked when they are added"))
+        numbers(self.at(self.starts[index])).map(|id| id.expect("lists are checked when they are added"))
     }
 
     /// The index of the list that these bytes are, which is added if it is new; how much memory that took; `None` if
     /// they are no list.
     pub(super) fn intern(&mut self, list: &[u8]) -> Option<(usize, u64)> {
-        let mut half = self.half_hash(list);
+        let half = self.half_hash(list);
         if let Some(known) = self.find(half, list) {
             return Some((known, 0));
         }
-        let start = self.bytes.len();
         if are_shortest(list) {
-            self.bytes.extend_from_slice(list);
-        } else {
-            if !numbers(list).all(|id| id.map(|id| push_varint(&mut self.bytes, id)).is_some()) {
-                self.bytes.truncate(start);
-                return None;
-            }
-            // Without what was superfluous, the list may be known.
-            half = self.half_hash(&self.bytes[start..]);
-            if let Some(known) = self.find(half, &self.bytes[start..]) {
-                self.bytes.truncate(start);
-                return Some((known, 0));
-            }
+            return Some(self.add(half, list));
         }
-        let index = self.ends.len();
-        self.ends.push(self.bytes.len());
-        let place = u32::try_from(index).expect("2^32 lists take more memory than any machine has");
-        self.places.insert_unique(spread(half), (half, place), |(half, _)| spread(*half));
-        Some((index, (self.bytes.len() - start) as u64 + 48))
+        let mut shortest = Vec::new();
+        numbers(list).try_for_each(|id| id.map(|id| push_varint(&mut shortest, id)))?;
+        let half = self.half_hash(&shortest);
+        Some(self.find(half, &shortest).map_or_else(|| self.add(half, &shortest), |known| (known, 0)))
     }
 
     /// Frees what only [`Lists::intern`] needs.
     pub(super) fn close(&mut self) {
-        self.places = HashTable::new();
+        self.slots = Vec::new();
     }
 
     fn half_hash(&self, list: &[u8]) -> u32 {
@@ -68,13 +67,47 @@ impl Lists {
     }
 
     fn find(&self, half: u32, list: &[u8]) -> Option<usize> {
-        let is_list = |(other, index): &(u32, u32)| *other == half && self.slice(*index as usize) == list;
-        self.places.find(spread(half), is_list).map(|(_, index)| *index as usize)
+        let last = self.slots.len().checked_sub(1)?;
+        let mut place = half as usize & last;
+        while let Some(slot) = self.slots[place] {
+            if slot.half == half && self.at(slot.start) == list {
+                return Some(slot.number.get() as usize - 1);
+            }
+            place = (place + 1) & last;
+        }
+        None
     }
 
-    fn slice(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.bytes[start..self.ends[index]]
+    /// Adds a list that is not there, and tells its index and how much memory it takes.
+    fn add(&mut self, half: u32, list: &[u8]) -> (usize, u64) {
+        if self.starts.len() >= self.slots.len() / 8 * 5 {
+            let slots = vec![None; (2 * self.slots.len()).max(1 << 10)];
+            let old = std::mem::replace(&mut self.slots, slots);
+            old.into_iter().flatten().for_each(|slot| self.place(slot));
+        }
+        let (index, start) = (self.starts.len(), self.bytes.len());
+        push_varint(&mut self.bytes, list.len() as u64);
+        self.bytes.extend_from_slice(list);
+        self.starts.push(start);
+        let number = u32::try_from(self.starts.len()).ok().and_then(NonZeroU32::new);
+        let number = number.expect("2^32 lists take more memory than any machine has");
+        self.place(Slot { half, number, start });
+        (index, (self.bytes.len() - start) as u64 + 64)
+    }
+
+    /// Puts a slot where it belongs. There is room.
+    fn place(&mut self, slot: Slot) {
+        let last = self.slots.len() - 1;
+        let mut place = slot.half as usize & last;
+        while self.slots[place].is_some() {
+            place = (place + 1) & last;
+        }
+        self.slots[place] = Some(slot);
+    }
+
+    fn at(&self, start: usize) -> &[u8] {
+        let (length, size) = parse_varint(&self.bytes[start..]).expect("its length is before each list");
+        &self.bytes[start + size..][..length as usize]
     }
 }
 
@@ -103,11 +136,6 @@ fn are_shortest(bytes: &[u8]) -> bool {
         }
     }
     before == 0
-}
-
-/// Half a hash as a whole one: the table looks at its upper bits, too.
-fn spread(half: u32) -> u64 {
-    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]

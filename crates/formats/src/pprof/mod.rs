@@ -12,6 +12,7 @@ mod build;
 mod collect;
 mod comments;
 mod lists;
+mod paths;
 mod prune;
 mod samples;
 mod sniff;
