@@ -23,19 +23,22 @@ impl Budget {
     }
 
     /// Counts memory that is about to be held.
+    #[inline]
     pub(crate) fn take(&mut self, bytes: u64, position: u64) -> Result<(), Error> {
         self.held = self.held.saturating_add(bytes);
-        if self.held <= self.limit {
-            return Ok(());
-        }
+        if self.held <= self.limit { Ok(()) } else { Err(self.exceeded(position)) }
+    }
+
+    #[cold]
+    fn exceeded(&self, position: u64) -> Error {
         let limit = self.limit;
-        Err(Error::malformed(
+        Error::malformed(
             self.format,
             Position::Byte(position),
             format!(
                 "its entries take more than {limit} bytes of memory: raise the bound with --max-decompressed, of which \
                  that is an eighth, if you trust the file"
             ),
-        ))
+        )
     }
 }

@@ -185,19 +185,20 @@ impl<R: Read> Json<R> {
         self.peek()?;
         self.fill(32)?;
         // Nearly all numbers are short and whole.
-        let bytes = &self.buffer[self.at..];
-        let negative = bytes.first() == Some(&b'-');
+        let rest = &self.buffer[self.at..];
+        let negative = rest.first() == Some(&b'-');
         let start = usize::from(negative);
         let mut value = 0i64;
         let mut end = start;
-        while let Some(digit @ b'0'..=b'9') = bytes.get(end).copied() {
-            if end - start == 18 {
+        for byte in rest.iter().skip(start).take(18) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
                 break;
             }
-            value = value * 10 + i64::from(digit - b'0');
+            value = value * 10 + i64::from(digit);
             end += 1;
         }
-        if end > start && !matches!(bytes.get(end), Some(b'0'..=b'9' | b'.' | b'e' | b'E')) {
+        if end > start && !matches!(rest.get(end), Some(b'0'..=b'9' | b'.' | b'e' | b'E')) {
             self.at += end;
             return Ok(if negative { -value } else { value });
         }
