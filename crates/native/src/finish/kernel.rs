@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::{Looked, names};
 use crate::modules::{ModuleFile, same_build_id};
@@ -14,7 +15,7 @@ pub(crate) struct Kernel {
     build_id: Box<[u8]>,
     /// The build-id of the one that runs here.
     own_id: Option<String>,
-    found: Result<Kallsyms, Missing>,
+    found: Result<Arc<Kallsyms>, Missing>,
 }
 
 /// Reads the names of the kernel with this build-id, recorded in this boot (empty if they are not known).
@@ -75,10 +76,27 @@ pub(super) fn look_up(recording: &Recording, module: usize, kernel: Kernel, look
     }
 }
 
+/// The names of the kernel that runs here, as long as somebody has them: two recordings that are read at the same time
+/// need them once.
+static RUNNING: Mutex<Weak<Kallsyms>> = Mutex::new(Weak::new());
+
+fn read_names(path: &Path) -> Result<Arc<Kallsyms>, NoKernelSymbols> {
+    if path != Path::new(KALLSYMS) {
+        return Kallsyms::read(path).map(Arc::new);
+    }
+    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(names) = running.upgrade() {
+        return Ok(names);
+    }
+    let names = Arc::new(Kallsyms::read(path)?);
+    *running = Arc::downgrade(&names);
+    Ok(names)
+}
+
 type Missing = (NoKernelSymbols, &'static str);
 
 /// The symbols of the recorded kernel.
-fn find(build_id: &[u8], boot_id: &str, own_id: Option<&str>, finder: &FileFinder) -> Result<Kallsyms, Missing> {
+fn find(build_id: &[u8], boot_id: &str, own_id: Option<&str>, finder: &FileFinder) -> Result<Arc<Kallsyms>, Missing> {
     let mut why = None;
     for path in finder.kallsyms(build_id).into_iter().filter(|path| path.exists()) {
         if path == Path::new(KALLSYMS) {
@@ -94,7 +112,7 @@ fn find(build_id: &[u8], boot_id: &str, own_id: Option<&str>, finder: &FileFinde
                 continue;
             }
         }
-        match Kallsyms::read(&path) {
+        match read_names(&path) {
             Ok(found) => return Ok(found),
             Err(error @ NoKernelSymbols::Unreadable) => {
                 why.get_or_insert((error, "/proc/kallsyms can't be read"));
@@ -114,7 +132,7 @@ fn find(build_id: &[u8], boot_id: &str, own_id: Option<&str>, finder: &FileFinde
         if !build_id.is_empty() && !same_build_id(build_id, elf.build_id().unwrap_or_default()) {
             return None;
         }
-        Kallsyms::of_elf(&elf).ok()
+        Kallsyms::of_elf(&elf).ok().map(Arc::new)
     });
     kernel.ok_or(why.unwrap_or((NoKernelSymbols::Unreadable, "/proc/kallsyms can't be read")))
 }

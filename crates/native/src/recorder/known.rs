@@ -7,6 +7,7 @@ use burnmark_perf::record::PlainSample;
 use foldhash::fast::RandomState;
 
 use crate::recording::NONE;
+use crate::zeroed::Zeroed;
 
 /// A hash of a stack's addresses. It is 128 bits wide and seeded anew in each process: that two stacks have the same by
 /// chance is less likely than that the machine errs, and who writes a file doesn't know the seeds.
@@ -29,7 +30,7 @@ impl ChainHasher {
 
 /// Hash, generation of the process's address space, process and stack of what was met last in each slot.
 #[derive(Debug, Default)]
-pub(super) struct KnownStacks(Vec<[u64; 4]>);
+pub(super) struct KnownStacks(Zeroed<[u64; 4]>);
 
 /// What a stack's frames depend on.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +58,7 @@ impl KnownStacks {
     pub(super) fn put(&mut self, key: &ChainKey, stack: u32, slots: usize) {
         debug_assert!(stack != NONE && slots.is_power_of_two());
         if self.0.len() < slots {
-            self.0 = vec![[0; 4]; slots];
+            self.0 = Zeroed::new(slots);
         }
         let [first, second] = key.hash.0;
         let slot = self.slot(key.hash);
@@ -70,7 +71,7 @@ impl KnownStacks {
 
     /// Forgets them all: frames may be others from here on.
     pub(super) fn clear(&mut self) {
-        self.0 = Vec::new();
+        self.0 = Zeroed::default();
     }
 }
 

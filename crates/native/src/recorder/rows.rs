@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use crate::recording::{FrameRow, NONE, StackRow};
+use crate::zeroed::Zeroed;
 
 /// Where each row of a table is. The rows themselves are kept once, in the table: it has millions.
 #[derive(Debug, Default)]
@@ -41,9 +42,9 @@ impl Index {
 /// little of it as can be.
 #[derive(Debug, Default)]
 struct Slots {
-    /// Some of the hash's bits above the place plus one; 0 where there is none. A power of two of them, less than 5/8 in
+    /// Some of the hash's bits above the place plus one; 0 where there is none. A power of two of them, at most 3/4 in
     /// use, so that the place takes as many bits as it takes to count them.
-    slots: Vec<u32>,
+    slots: Zeroed<u32>,
     bits: u32,
 }
 
@@ -53,52 +54,57 @@ const MOST_PLACES: usize = 1 << 30;
 impl Slots {
     /// Makes sure that there is a slot for one more than so many rows, of which `hash` tells the hash.
     fn make_room(&mut self, rows: usize, hash: impl Fn(usize) -> u64) {
-        if rows < self.slots.len() / 8 * 5 {
+        if rows < self.slots.len() / 4 * 3 {
             return;
         }
         self.bits = (self.bits + 1).max(10);
-        self.slots = vec![0; 1 << self.bits];
+        // The old ones are freed first.
+        self.slots = Zeroed::default();
+        self.slots = Zeroed::new(1 << self.bits);
+        let (slots, bits) = (&mut *self.slots, self.bits);
         for place in 0..rows {
-            let (mut slot, entry) = self.entry(hash(place), place);
-            while self.slots[slot] != 0 {
-                slot = (slot + 1) & (self.slots.len() - 1);
+            let (mut slot, entry) = entry(bits, hash(place), place);
+            while slots[slot] != 0 {
+                slot = (slot + 1) & (slots.len() - 1);
             }
-            self.slots[slot] = entry;
+            slots[slot] = entry;
         }
-    }
-
-    /// The slot where the search for a hash begins, and what to write for a place.
-    fn entry(&self, hash: u64, place: usize) -> (usize, u32) {
-        ((hash >> 32) as usize & (self.slots.len() - 1), (hash as u32) << self.bits | (place as u32 + 1))
     }
 
     /// Fetches the slots where the search for hashes begins. It changes nothing, but what follows is faster.
     fn fetch(&self, hashes: impl Iterator<Item = u64>) {
-        if !self.slots.is_empty() {
-            let met = hashes.fold(0, |met, hash| met ^ self.slots[self.entry(hash, 0).0]);
+        let slots = &*self.slots;
+        if !slots.is_empty() {
+            let met = hashes.fold(0, |met, hash| met ^ slots[entry(self.bits, hash, 0).0]);
             std::hint::black_box(met);
         }
     }
 
     /// The place of the row of this hash that `is_it`, or the slot for it. There is to be room.
     fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Result<u32, usize> {
-        let (mut slot, bits) = (self.entry(hash, 0).0, (hash as u32) << self.bits);
+        let slots = &*self.slots;
+        let (mut slot, bits) = (entry(self.bits, hash, 0).0, (hash as u32) << self.bits);
         let mask = (1 << self.bits) - 1;
-        while self.slots[slot] != 0 {
-            let entry = self.slots[slot];
+        while slots[slot] != 0 {
+            let entry = slots[slot];
             let place = (entry & mask) - 1;
             if entry & !mask == bits && is_it(place as usize) {
                 return Ok(place);
             }
-            slot = (slot + 1) & (self.slots.len() - 1);
+            slot = (slot + 1) & (slots.len() - 1);
         }
         Err(slot)
     }
 
     /// Writes a place into the slot that was found for it.
     fn put(&mut self, slot: usize, hash: u64, place: usize) {
-        self.slots[slot] = self.entry(hash, place).1;
+        self.slots[slot] = entry(self.bits, hash, place).1;
     }
+}
+
+/// Of as many slots as have numbers of so many bits: where the search for a hash begins, and what to write for a place.
+fn entry(bits: u32, hash: u64, place: usize) -> (usize, u32) {
+    ((hash >> 32) as usize & ((1 << bits) - 1), (hash as u32) << bits | (place as u32 + 1))
 }
 
 /// Two numbers that differ in each process: who writes a file doesn't know what meets in a slot.
@@ -132,6 +138,11 @@ pub(super) struct FrameIndex {
 }
 
 impl FrameIndex {
+    /// Fetches what [`FrameIndex::intern`] looks at first. It changes nothing, but what follows is faster.
+    pub(super) fn fetch<'f>(&self, wanted: impl Iterator<Item = &'f FrameRow>) {
+        self.slots.fetch(wanted.map(|row| self.seeds.of_frame(row)));
+    }
+
     /// The place of `row` in `rows`, to which it is added if it is new; `None` if they are `most` already. They must be
     /// the same each time.
     pub(super) fn intern(&mut self, rows: &mut Vec<FrameRow>, row: FrameRow, most: usize) -> Option<u32> {

@@ -26,6 +26,9 @@ const MOST_NEAR: usize = 8;
 /// Steps of a stack from the leaf on that are looked up at once.
 const FETCHED: usize = 8;
 
+/// Frames from the leaf on that may be new.
+const FETCHED_FRAMES: usize = 3;
+
 /// A frame of a stack, and the path that leads to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
@@ -212,6 +215,7 @@ impl Recorder {
     /// How many steps are known, from the outermost on, and the stack of the last of these.
     fn longest_known(&self, steps: &mut [Step]) -> Option<(usize, u32)> {
         self.stack_ids.fetch(steps.iter().rev().take(FETCHED).map(|step| step.path));
+        self.frame_ids.fetch(steps.iter().rev().take(FETCHED_FRAMES).map(|step| &step.row));
         steps.iter_mut().enumerate().rev().find_map(|(index, step)| {
             step.stack = self.find_stack(step)?;
             Some((index + 1, step.stack))
