@@ -100,11 +100,15 @@ impl Builder<'_> {
         for (row, _) in stacks.iter().zip(are_callers).filter(|(row, is_caller)| *is_caller && has_others(row)) {
             callers.entry(key(row)).and_modify(|callers| *callers += 1);
         }
-        let meeting = |row| match callers.get(&key(row)).filter(|_| has_others(row)) {
-            _ if self.is_nameless_kernel(row.frame) => Meeting::Many,
-            Some(2..) => Meeting::Many,
-            Some(_) => Meeting::One,
-            None => Meeting::None,
+        let meeting = |row: &StackRow| {
+            if self.is_nameless_kernel(row.frame) {
+                return Meeting::Many;
+            }
+            match has_others(row).then(|| callers.get(&key(row))).flatten() {
+                Some(2..) => Meeting::Many,
+                Some(_) => Meeting::One,
+                None => Meeting::None,
+            }
         };
         stacks.iter().map(meeting).collect()
     }

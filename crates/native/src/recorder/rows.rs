@@ -126,7 +126,7 @@ impl Seeds {
 
     fn of_frame(&self, row: &FrameRow) -> u64 {
         let address = self.hash(self.0[0], row.address);
-        self.hash(address, u64::from(row.module) << 1 | u64::from(row.is_return))
+        self.hash(address, rest(row))
     }
 }
 
@@ -161,58 +161,65 @@ impl FrameIndex {
     }
 }
 
-/// A hash of all frames of a stack. It is 64 bits wide and seeded anew in each process.
+/// A hash of all frames of a stack. It is 128 bits wide and seeded anew in each process: that two stacks have the same by
+/// chance is less likely than that the machine errs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Path(u64);
+pub(super) struct Path([u64; 2]);
 
 /// Where each step of the prefix tree is.
 ///
 /// A stack is found by the hash of its path, which is known before those of its callers are found: of a sample's stack
-/// only what is new is looked up, from the leaf on. Stacks with the same hash and the same leaf are taken for the same:
-/// that two of ten million are and shouldn't be is less likely than one in a million.
+/// only what is new is looked up, from the leaf on.
 #[derive(Debug, Default)]
 pub(super) struct StackIndex {
     slots: Slots,
-    seeds: Seeds,
-    hashes: Vec<u64>,
+    seeds: [Seeds; 2],
+    paths: Vec<Path>,
 }
 
 impl StackIndex {
     /// The empty path.
     pub(super) fn root(&self) -> Path {
-        Path(self.seeds.0[0])
+        Path(self.seeds.map(|seeds| seeds.0[0]))
     }
 
     /// The path of a frame that is called from another.
     pub(super) fn step(&self, from: Path, frame: &FrameRow) -> Path {
-        Path(self.seeds.hash(from.0, self.seeds.of_frame(frame)))
+        let Self { seeds: [first, second], .. } = self;
+        let address = second.hash(from.0[1], frame.address);
+        Path([first.hash(from.0[0], first.of_frame(frame)), second.hash(address, rest(frame))])
     }
 
     /// Fetches what [`StackIndex::find`] looks at first. It changes nothing, but what follows is faster.
     pub(super) fn fetch(&self, paths: impl Iterator<Item = Path>) {
-        self.slots.fetch(paths.map(|path| path.0));
+        self.slots.fetch(paths.map(|path| path.0[0]));
     }
 
-    /// The stack of this path, of those that the leaf `is_it`.
-    pub(super) fn find(&self, path: Path, is_it: impl Fn(usize) -> bool) -> Option<u32> {
-        if self.hashes.is_empty() {
+    /// The stack of this path.
+    pub(super) fn find(&self, path: Path) -> Option<u32> {
+        if self.paths.is_empty() {
             return None;
         }
-        self.slots.find(path.0, |stack| self.hashes[stack] == path.0 && is_it(stack)).ok()
+        self.slots.find(path.0[0], |stack| self.paths[stack] == path).ok()
     }
 
     /// Adds a stack that was not found to `rows`; `None` if they are `most` already. They must be the same each time.
     pub(super) fn add(&mut self, rows: &mut Vec<StackRow>, path: Path, row: StackRow, most: usize) -> Option<u32> {
-        let Self { slots, hashes, .. } = self;
+        let Self { slots, paths, .. } = self;
         if rows.len() >= most.min(MOST_PLACES) {
             return None;
         }
-        slots.make_room(rows.len(), |stack| hashes[stack]);
-        if let Err(slot) = slots.find(path.0, |_| false) {
-            slots.put(slot, path.0, rows.len());
+        slots.make_room(rows.len(), |stack| paths[stack].0[0]);
+        if let Err(slot) = slots.find(path.0[0], |_| false) {
+            slots.put(slot, path.0[0], rows.len());
         }
-        hashes.push(path.0);
+        paths.push(path);
         rows.push(row);
         Some(rows.len() as u32 - 1)
     }
+}
+
+/// What a frame is besides its address.
+fn rest(row: &FrameRow) -> u64 {
+    u64::from(row.module) << 1 | u64::from(row.is_return)
 }

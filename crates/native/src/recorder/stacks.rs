@@ -8,7 +8,7 @@ use super::known::ChainKey;
 use super::rows::Path;
 use super::{ChainFrame, ChainHash, Mapped, Recorder, SampleEvent, push_chain};
 use crate::modules::Task;
-use crate::recording::{CodeKind, FrameRow, NONE, Recording, SampleRow, StackRow};
+use crate::recording::{CodeKind, FrameRow, NONE, SampleRow, StackRow};
 use crate::spaces::FoundRegion;
 
 /// Threads whose last stacks are remembered. A power of two.
@@ -206,7 +206,7 @@ impl Recorder {
     fn callers(&self, last: &mut Last) -> u32 {
         let Some(step) = last.steps.last_mut() else { return NONE };
         if step.stack == NONE {
-            step.stack = self.find_stack(step).unwrap_or(NONE);
+            step.stack = self.stack_ids.find(step.path).unwrap_or(NONE);
             debug_assert!(step.stack != NONE, "what a stack begins with is in the table");
         }
         step.stack
@@ -217,14 +217,9 @@ impl Recorder {
         self.stack_ids.fetch(steps.iter().rev().take(FETCHED).map(|step| step.path));
         self.frame_ids.fetch(steps.iter().rev().take(FETCHED_FRAMES).map(|step| &step.row));
         steps.iter_mut().enumerate().rev().find_map(|(index, step)| {
-            step.stack = self.find_stack(step)?;
+            step.stack = self.stack_ids.find(step.path)?;
             Some((index + 1, step.stack))
         })
-    }
-
-    fn find_stack(&self, step: &Step) -> Option<u32> {
-        let Recording { stacks, frames, .. } = &self.recording;
-        self.stack_ids.find(step.path, |stack| frames[stacks[stack].frame as usize] == step.row)
     }
 
     /// The stack of a sample's innermost frame only, when there is no room for more: self times stay right.
@@ -233,7 +228,7 @@ impl Recorder {
         let row = self.place(sample, frame, last)?;
         let path = self.stack_ids.step(self.stack_ids.root(), &row);
         let step = Step { frame, row, path, stack: NONE };
-        let stack = self.find_stack(&step).or_else(|| {
+        let stack = self.stack_ids.find(path).or_else(|| {
             let row = StackRow { parent: NONE, frame: self.frame(sample, &step)? };
             // There are no more of these than frames.
             self.stack_ids.add(&mut self.recording.stacks, path, row, usize::MAX)
