@@ -231,6 +231,7 @@ fn profiles(args: &EvidenceArgs, bottleneck: &str, with: &With<'_>, gathered: &m
         },
         operations: diff::operations(&reduced, args.per_op),
         threshold: args.threshold,
+        tree: with.keep.flame,
         ..DiffOptions::default()
     };
     let [before, after] = &reduced;

@@ -74,6 +74,7 @@ pub(crate) fn show(mut compared: Compared, how: &DiffHow) -> anyhow::Result<()> 
         threshold: how.threshold,
         q: how.q,
         only: how.only.clone(),
+        tree: needs_tree(how)?,
     };
     let [before, after] = &compared.reduced;
     let mut diff = burnmark_analysis::diff::diff(before, after, &options)?;
@@ -241,6 +242,12 @@ fn by_name(path: &Path) -> anyhow::Result<Written> {
 /// Finds out before anything is read that a file's name says no format.
 pub(crate) fn check_outputs(how: &DiffHow) -> anyhow::Result<()> {
     how.output.iter().try_for_each(|path| by_name(path).map(drop))
+}
+
+/// Whether a file is to be written that shows stacks.
+fn needs_tree(how: &DiffHow) -> anyhow::Result<bool> {
+    let written = how.output.iter().map(|path| by_name(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(written.iter().any(|written| matches!(written, Written::Svg | Written::Folded)))
 }
 
 /// The sides' names, of files without their folders where that tells them apart.

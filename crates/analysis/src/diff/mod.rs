@@ -41,11 +41,13 @@ pub struct DiffOptions {
     /// Test only functions whose name one of these matches; all, if there are none. The fewer are tested, the smaller
     /// the changes that are found.
     pub only: Vec<Regex>,
+    /// Whether [`Diff::nodes`] are wanted, which only flame graphs and folded stacks need.
+    pub tree: bool,
 }
 
 impl Default for DiffOptions {
     fn default() -> Self {
-        Self { by: RankBy::SelfValue, operations: None, threshold: None, q: 0.05, only: Vec::new() }
+        Self { by: RankBy::SelfValue, operations: None, threshold: None, q: 0.05, only: Vec::new(), tree: true }
     }
 }
 
@@ -183,7 +185,7 @@ pub struct Diff {
     pub rows: Vec<DiffRow>,
     /// How many there are of each verdict.
     pub counts: Counts,
-    /// The tree.
+    /// The tree; empty if it was not wanted.
     pub nodes: Vec<DiffNode>,
     /// What the tree's nodes are.
     pub identities: Vec<Identity>,
@@ -230,7 +232,8 @@ pub fn diff(before: &[Reduced], after: &[Reduced], options: &DiffOptions) -> Res
         .zip(&joint.functions)
         .map(|(quantity, identity)| (quantity.clone(), is_tested(identity, &options.only)))
         .collect();
-    let (judged, nodes) = rayon::join(|| judge.judge(&tested, options), || nodes(&joint, &judge, options));
+    let tree = || if options.tree { nodes(&joint, &judge, options) } else { Vec::new() };
+    let (judged, nodes) = rayon::join(|| judge.judge(&tested, options), tree);
     let mut rows = rows(&joint, &judge, &judged, [&own, &total]);
     // By self, what only calls others has nothing to compare.
     rows.retain(|row| {
