@@ -30,8 +30,10 @@ mod import;
 mod meta;
 mod profile;
 mod samples;
+mod slots;
 mod table;
 mod warning;
+mod zeroed;
 
 pub use import::Importer;
 pub use meta::Meta;
@@ -40,5 +42,7 @@ pub use profile::{
     Process, ProcessId, Profile, Stack, StackId, StringId, Thread, ThreadId, ValueType,
 };
 pub use samples::{Sample, Samples, ValueOverflow};
+pub use slots::{Folds, Path, Paths, Slots};
 pub use table::{Id, Strings, Table};
 pub use warning::{Parsed, Position, Warning};
+pub use zeroed::Zeroed;

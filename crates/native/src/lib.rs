@@ -45,7 +45,6 @@ mod spaces;
 mod spool;
 mod symbols;
 mod unwind;
-mod zeroed;
 
 pub use burnmark_perf::record::Mode;
 pub use error::Error;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use burnmark_model::Meta;
+use burnmark_model::{Meta, Paths};
 use burnmark_perf::record::{self, Record};
 use foldhash::fast::RandomState;
 
@@ -18,7 +18,7 @@ use chain::{known_mode, push};
 use known::KnownStacks;
 pub(crate) use known::{ChainHash, ChainHasher};
 pub(crate) use room::{Beyond, Room};
-use rows::{FrameIndex, Index, StackIndex};
+use rows::{FrameIndex, Index};
 use stacks::{LastStacks, Step};
 use unwinding::Unwinding;
 
@@ -173,7 +173,7 @@ pub struct Recorder {
     room: Room,
     beyond: Beyond,
     frame_ids: FrameIndex,
-    stack_ids: StackIndex,
+    stack_ids: Paths,
     last: LastStacks,
     known: KnownStacks,
     chain: Vec<ChainFrame>,
@@ -223,7 +223,7 @@ impl Recorder {
             room: Room::ALL,
             beyond: Beyond::default(),
             frame_ids: FrameIndex::default(),
-            stack_ids: StackIndex::default(),
+            stack_ids: Paths::default(),
             last: LastStacks::default(),
             known: KnownStacks::default(),
             chain: Vec::new(),

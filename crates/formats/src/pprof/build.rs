@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use super::collect::Raw;
 use super::comments::{self, Hints};
 use super::keys;
-use super::paths::{Path, Paths};
+use super::paths::{self, Paths};
 use super::prune::{Pruned, Pruner, kept};
 use super::samples::{Packed, RawLabel, RawSample};
 use super::wire::malformed;
@@ -81,7 +81,7 @@ struct Step {
 struct LastPath {
     steps: Vec<Step>,
     /// The stack at each frame, from the root; pruned ones are not there.
-    stacks: Vec<Path>,
+    stacks: Vec<paths::Step>,
 }
 
 /// What has become of a list of locations.
@@ -427,15 +427,14 @@ impl Builder {
         if self.steps > FREE_STEPS + STEPS_PER_BYTE * self.raw.length {
             return Err(malformed(position, "its stacks have more frames than a file of this size can mean: damaged"));
         }
-        self.push_path(&mut last, shared, position)?;
-        let built = Built::Stack(last.stacks.last().map(|path| path.stack));
+        let built = Built::Stack(self.push_path(&mut last, shared, position)?);
         self.last = last;
         self.stacks[list] = built;
         Ok(built)
     }
 
     /// Makes a path's stacks, of which those of the first `shared` steps are made.
-    fn push_path(&mut self, path: &mut LastPath, shared: usize, position: u64) -> Result<(), Error> {
+    fn push_path(&mut self, path: &mut LastPath, shared: usize, position: u64) -> Result<Option<StackId>, Error> {
         let kept = match self.pruner {
             None => path.steps.len(),
             Some(_) => kept(path.steps.iter().map(|step| step.place.pruned)),
@@ -445,8 +444,9 @@ impl Builder {
         for Step { place, .. } in path.steps[..kept].iter().skip(shared) {
             self.added.extend_from_slice(&self.frames[place.range()]);
         }
-        self.paths.extend(&mut self.profile, &mut path.stacks, &self.added);
-        self.budget.take(48 * (self.profile.stacks.len() - before) as u64, position)
+        let stack = self.paths.extend(&mut self.profile, &mut path.stacks, &self.added);
+        self.budget.take(48 * (self.profile.stacks.len() - before) as u64, position)?;
+        Ok(stack)
     }
 
     fn key(&mut self, index: i64) -> Key {

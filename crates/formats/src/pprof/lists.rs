@@ -1,8 +1,8 @@
 //! The samples' lists of locations, each distinct one once.
 
 use std::hash::BuildHasher;
-use std::num::NonZeroU32;
 
+use burnmark_model::Slots;
 use foldhash::fast::RandomState;
 
 use super::wire::{parse_varint, push_varint};
@@ -14,20 +14,9 @@ pub(super) struct Lists {
     /// Each list after its length.
     bytes: Vec<u8>,
     starts: Vec<usize>,
-    /// A list's hash says from where on its slot is. A power of two of them, at most 5/8 in use.
-    slots: Vec<Option<Slot>>,
+    hashes: Vec<u64>,
+    slots: Slots,
     hasher: RandomState,
-}
-
-/// Where a list is. All that a look-up needs is here and in the list itself: each further place would be another wait for
-/// memory.
-#[derive(Clone, Copy)]
-struct Slot {
-    /// Half of the hash.
-    half: u32,
-    /// Its number from 1.
-    number: NonZeroU32,
-    start: usize,
 }
 
 impl Lists {
@@ -44,65 +33,45 @@ impl Lists {
     /// The index of the list that these bytes are, which is added if it is new; how much memory that took; `None` if
     /// they are no list.
     pub(super) fn intern(&mut self, list: &[u8]) -> Option<(usize, u64)> {
-        let half = self.half_hash(list);
-        if let Some(known) = self.find(half, list) {
+        let hash = self.hasher.hash_one(list);
+        if let Some(known) = self.find(hash, list) {
             return Some((known, 0));
         }
         if are_shortest(list) {
-            return Some(self.add(half, list));
+            return Some(self.add(hash, list));
         }
         let mut shortest = Vec::new();
         numbers(list).try_for_each(|id| id.map(|id| push_varint(&mut shortest, id)))?;
-        let half = self.half_hash(&shortest);
-        Some(self.find(half, &shortest).map_or_else(|| self.add(half, &shortest), |known| (known, 0)))
+        let hash = self.hasher.hash_one(shortest.as_slice());
+        Some(self.find(hash, &shortest).map_or_else(|| self.add(hash, &shortest), |known| (known, 0)))
     }
 
     /// Frees what only [`Lists::intern`] needs.
     pub(super) fn close(&mut self) {
-        self.slots = Vec::new();
+        self.slots = Slots::default();
+        self.hashes = Vec::new();
     }
 
-    fn half_hash(&self, list: &[u8]) -> u32 {
-        (self.hasher.hash_one(list) >> 32) as u32
-    }
-
-    fn find(&self, half: u32, list: &[u8]) -> Option<usize> {
-        let last = self.slots.len().checked_sub(1)?;
-        let mut place = half as usize & last;
-        while let Some(slot) = self.slots[place] {
-            if slot.half == half && self.at(slot.start) == list {
-                return Some(slot.number.get() as usize - 1);
-            }
-            place = (place + 1) & last;
+    fn find(&self, hash: u64, list: &[u8]) -> Option<usize> {
+        if self.starts.is_empty() {
+            return None;
         }
-        None
+        self.slots.find(hash, |index| self.at(self.starts[index]) == list).ok()
     }
 
     /// Adds a list that is not there, and tells its index and how much memory it takes.
-    fn add(&mut self, half: u32, list: &[u8]) -> (usize, u64) {
-        if self.starts.len() >= self.slots.len() / 8 * 5 {
-            let slots = vec![None; (2 * self.slots.len()).max(1 << 10)];
-            let old = std::mem::replace(&mut self.slots, slots);
-            old.into_iter().flatten().for_each(|slot| self.place(slot));
-        }
+    fn add(&mut self, hash: u64, list: &[u8]) -> (usize, u64) {
         let (index, start) = (self.starts.len(), self.bytes.len());
+        assert!(index < Slots::MOST, "2^30 lists take more memory than any machine has");
+        self.slots.make_room(index, |index| self.hashes[index]);
+        if let Err(slot) = self.slots.find(hash, |_| false) {
+            self.slots.put(slot, hash, index);
+        }
+        self.hashes.push(hash);
         push_varint(&mut self.bytes, list.len() as u64);
         self.bytes.extend_from_slice(list);
         self.starts.push(start);
-        let number = u32::try_from(self.starts.len()).ok().and_then(NonZeroU32::new);
-        let number = number.expect("2^32 lists take more memory than any machine has");
-        self.place(Slot { half, number, start });
         (index, (self.bytes.len() - start) as u64 + 64)
-    }
-
-    /// Puts a slot where it belongs. There is room.
-    fn place(&mut self, slot: Slot) {
-        let last = self.slots.len() - 1;
-        let mut place = slot.half as usize & last;
-        while self.slots[place].is_some() {
-            place = (place + 1) & last;
-        }
-        self.slots[place] = Some(slot);
     }
 
     fn at(&self, start: usize) -> &[u8] {

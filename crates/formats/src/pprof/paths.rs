@@ -1,103 +1,59 @@
 //! Finding stacks by their whole paths.
 
-use std::hash::BuildHasher;
+use burnmark_model::{FrameId, Id, Path, Profile, Stack, StackId};
 
-use burnmark_model::{FrameId, Id, Profile, Stack, StackId};
-use foldhash::fast::RandomState;
+/// Steps of a path from the leaf on that are looked up at once.
+const FETCHED: usize = 8;
 
-/// Where each stack of a profile is. There are millions, and each look-up is a new place in memory. So a stack is found
-/// by a hash of its whole path, which is known before its parent's place is: the places of all steps of a path are
-/// fetched at once, not one after the other.
-pub(super) struct Paths {
-    /// Half of the path's hash, number of the stack from 1; 0 where there is none. A power of two of them, less than 5/8
-    /// in use.
-    slots: Vec<[u32; 2]>,
-    seeds: [u64; 2],
-}
+/// Where each stack of a profile is.
+#[derive(Default)]
+pub(super) struct Paths(burnmark_model::Paths);
 
-/// A stack, and the hash of its path.
+/// A step of a path from the root: which path leads to it, and its stack if that was looked up.
 #[derive(Clone, Copy)]
-pub(super) struct Path {
-    pub(super) stack: StackId,
-    hash: u64,
-}
-
-impl Default for Paths {
-    fn default() -> Self {
-        let state = RandomState::default();
-        Self { slots: Vec::new(), seeds: [state.hash_one(1), state.hash_one(2) | 1] }
-    }
+pub(super) struct Step {
+    path: Path,
+    stack: Option<StackId>,
 }
 
 impl Paths {
-    /// Continues a path, from its root, by these frames. All stacks of the profile must come from here.
-    pub(super) fn extend(&mut self, profile: &mut Profile, path: &mut Vec<Path>, frames: &[FrameId]) {
-        let from = path.last().copied();
-        self.fetch(profile, from, frames);
-        let (mut parent, mut hash) = (from.map(|path| path.stack), from.map_or(self.seeds[0], |path| path.hash));
-        for frame in frames {
-            hash = self.hash(hash, *frame);
-            let stack = self.step(profile, hash, Stack { parent, frame: *frame });
-            path.push(Path { stack, hash });
-            parent = Some(stack);
+    /// Continues a path, from its root, by these frames, and returns its stack. All stacks of the profile must come from
+    /// here.
+    pub(super) fn extend(
+        &mut self,
+        profile: &mut Profile,
+        steps: &mut Vec<Step>,
+        frames: &[FrameId],
+    ) -> Option<StackId> {
+        let shared = steps.len();
+        let mut path = steps.last().map_or_else(|| self.0.root(), |step| step.path);
+        steps.extend(frames.iter().map(|frame| {
+            path = self.0.step(path, frame.index() as u64);
+            Step { path, stack: None }
+        }));
+        self.0.fetch(steps[shared..].iter().rev().take(FETCHED).map(|step| step.path));
+        // Callers are there if what they call is.
+        let known =
+            steps[shared..].iter_mut().rposition(|step| self.find(step)).map_or(shared, |last| shared + last + 1);
+        if known == shared && shared > 0 {
+            let is_there = self.find(&mut steps[shared - 1]);
+            debug_assert!(is_there, "what a path begins with is in the profile");
         }
-    }
-
-    /// Fetches the places of a path's next steps. It changes nothing, but what follows is faster.
-    fn fetch(&self, profile: &Profile, from: Option<Path>, frames: &[FrameId]) {
-        let Some(last) = self.slots.len().checked_sub(1) else { return };
-        let mut hash = from.map_or(self.seeds[0], |path| path.hash);
-        let met = frames.iter().fold(0, |met, frame| {
-            hash = self.hash(hash, *frame);
-            let [_, number] = self.slots[half(hash) as usize & last];
-            met ^ number.checked_sub(1).map_or(0, |index| profile.stacks.get(id(index)).frame.index())
-        });
-        std::hint::black_box(met);
-    }
-
-    /// The stack whose path has this hash, which is added to the profile if it is new.
-    fn step(&mut self, profile: &mut Profile, hash: u64, wanted: Stack) -> StackId {
-        if profile.stacks.len() >= self.slots.len() / 8 * 5 {
-            self.grow();
+        let mut parent = known.checked_sub(1).and_then(|last| steps[last].stack);
+        for (step, frame) in steps[known..].iter_mut().zip(&frames[known - shared..]) {
+            let place = self.0.add(step.path);
+            let stack = profile.stacks.push_new(Stack { parent, frame: *frame });
+            debug_assert_eq!(place, Some(stack.index()), "all stacks come from here");
+            (step.stack, parent) = (Some(stack), Some(stack));
         }
-        let (half, last) = (half(hash), self.slots.len() - 1);
-        let mut slot = half as usize & last;
-        while let [other, number @ 1..=u32::MAX] = self.slots[slot] {
-            let stack = id(number - 1);
-            if other == half && *profile.stacks.get(stack) == wanted {
-                return stack;
-            }
-            slot = (slot + 1) & last;
-        }
-        let stack = profile.stacks.push_new(wanted);
-        self.slots[slot] = [half, stack.index() as u32 + 1];
-        stack
+        parent
     }
 
-    fn hash(&self, path: u64, frame: FrameId) -> u64 {
-        let wide = u128::from(path ^ frame.index() as u64) * u128::from(self.seeds[1]);
-        (wide >> 64) as u64 ^ wide as u64
+    /// Looks a step's stack up, unless it is known, and tells whether there is one.
+    fn find(&self, step: &mut Step) -> bool {
+        step.stack = step.stack.or_else(|| self.0.find(step.path).map(StackId::from_index));
+        step.stack.is_some()
     }
-
-    fn grow(&mut self) {
-        let len = (self.slots.len() * 2).max(1 << 10);
-        let old = std::mem::replace(&mut self.slots, vec![[0; 2]; len]);
-        for entry in old.into_iter().filter(|[_, number]| *number > 0) {
-            let mut slot = entry[0] as usize & (len - 1);
-            while self.slots[slot][1] > 0 {
-                slot = (slot + 1) & (len - 1);
-            }
-            self.slots[slot] = entry;
-        }
-    }
-}
-
-fn id(index: u32) -> StackId {
-    StackId::from_index(index as usize)
-}
-
-fn half(hash: u64) -> u32 {
-    (hash >> 32) as u32
 }
 
 #[cfg(test)]
@@ -116,15 +72,20 @@ mod tests {
             random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
             let list: Vec<_> = (0..random >> 60).map(|at| frames[(random >> (30 + 2 * at)) as usize % 3]).collect();
             let (callers, rest) = list.split_at(list.len() / 2);
-            let mut path = Vec::new();
-            paths.extend(&mut profile, &mut path, callers);
-            paths.extend(&mut profile, &mut path, rest);
+            let mut steps = Vec::new();
+            let found = [callers, rest].map(|frames| paths.extend(&mut profile, &mut steps, frames));
             let mut stack = None;
-            let expected = list.iter().map(|frame| {
-                stack = Some(plain.push_frame(stack, *frame));
-                stack
-            });
-            assert!(path.iter().map(|path| Some(path.stack)).eq(expected));
+            let mut expected: Vec<_> = list
+                .iter()
+                .map(|frame| {
+                    stack = Some(plain.push_frame(stack, *frame));
+                    stack
+                })
+                .collect();
+            expected.insert(0, None);
+            assert_eq!(found, [expected[callers.len()], expected[list.len()]]);
+            // Callers of what was found need not be.
+            assert!(steps.iter().zip(&expected[1..]).all(|(step, stack)| step.stack.is_none() || step.stack == *stack));
         }
         assert!(plain.stacks.len() > 2000 && profile.stacks == plain.stacks);
     }

@@ -3,11 +3,11 @@
 
 use std::hash::BuildHasher;
 
+use burnmark_model::Zeroed;
 use burnmark_perf::record::PlainSample;
 use foldhash::fast::RandomState;
 
 use crate::recording::NONE;
-use crate::zeroed::Zeroed;
 
 /// A hash of a stack's addresses. It is 128 bits wide and seeded anew in each process: that two stacks have the same by
 /// chance is less likely than that the machine errs, and who writes a file doesn't know the seeds.

@@ -2,10 +2,11 @@
 //!
 //! Samples of a thread mostly share their outer frames with the one before, and those are not looked up again.
 
+use burnmark_model::Path;
 use burnmark_perf::record::Mode;
 
 use super::known::ChainKey;
-use super::rows::Path;
+use super::rows::step;
 use super::{ChainFrame, ChainHash, Mapped, Recorder, SampleEvent, push_chain};
 use crate::modules::Task;
 use crate::recording::{CodeKind, FrameRow, NONE, SampleRow, StackRow};
@@ -184,7 +185,7 @@ impl Recorder {
         let mut path = last.steps.last().map_or_else(|| self.stack_ids.root(), |step| step.path);
         steps.extend(new.iter().rev().map_while(|frame| {
             let row = self.place(sample, *frame, last)?;
-            path = self.stack_ids.step(path, &row);
+            path = step(&self.stack_ids, path, &row);
             Some(Step { frame: *frame, row, path, stack: NONE })
         }));
         let (known, mut at) = self.longest_known(&mut steps).unwrap_or((0, callers));
@@ -192,7 +193,7 @@ impl Recorder {
         for step in &mut steps[known..] {
             let Some(frame) = self.frame(sample, step) else { break };
             let row = StackRow { parent: at, frame };
-            let added = self.stack_ids.add(&mut self.recording.stacks, step.path, row, self.room.stacks);
+            let added = self.add_stack(step.path, row, self.room.stacks);
             let Some(added) = added else { break };
             (at, step.stack) = (added, added);
             done += 1;
@@ -206,7 +207,7 @@ impl Recorder {
     fn callers(&self, last: &mut Last) -> u32 {
         let Some(step) = last.steps.last_mut() else { return NONE };
         if step.stack == NONE {
-            step.stack = self.stack_ids.find(step.path).unwrap_or(NONE);
+            step.stack = self.find_stack(step.path).unwrap_or(NONE);
             debug_assert!(step.stack != NONE, "what a stack begins with is in the table");
         }
         step.stack
@@ -217,21 +218,35 @@ impl Recorder {
         self.stack_ids.fetch(steps.iter().rev().take(FETCHED).map(|step| step.path));
         self.frame_ids.fetch(steps.iter().rev().take(FETCHED_FRAMES).map(|step| &step.row));
         steps.iter_mut().enumerate().rev().find_map(|(index, step)| {
-            step.stack = self.stack_ids.find(step.path)?;
+            step.stack = self.find_stack(step.path)?;
             Some((index + 1, step.stack))
         })
+    }
+
+    fn find_stack(&self, path: Path) -> Option<u32> {
+        self.stack_ids.find(path).map(|stack| stack as u32)
+    }
+
+    /// Adds a stack that was not found; `None` if there are `most` already.
+    fn add_stack(&mut self, path: Path, row: StackRow, most: usize) -> Option<u32> {
+        if self.recording.stacks.len() >= most {
+            return None;
+        }
+        let stack = self.stack_ids.add(path)?;
+        self.recording.stacks.push(row);
+        Some(stack as u32)
     }
 
     /// The stack of a sample's innermost frame only, when there is no room for more: self times stay right.
     fn leaf_alone(&mut self, sample: &SampleEvent, chain: &[ChainFrame], last: &mut Last) -> Option<u32> {
         let frame = *chain.first()?;
         let row = self.place(sample, frame, last)?;
-        let path = self.stack_ids.step(self.stack_ids.root(), &row);
+        let path = step(&self.stack_ids, self.stack_ids.root(), &row);
         let step = Step { frame, row, path, stack: NONE };
-        let stack = self.stack_ids.find(path).or_else(|| {
+        let stack = self.find_stack(path).or_else(|| {
             let row = StackRow { parent: NONE, frame: self.frame(sample, &step)? };
             // There are no more of these than frames.
-            self.stack_ids.add(&mut self.recording.stacks, path, row, usize::MAX)
+            self.add_stack(path, row, usize::MAX)
         });
         self.beyond.cut += u64::from(stack.is_some());
         stack

@@ -12,7 +12,7 @@ use memmap2::{Advice, MmapMut};
 const HUGE: usize = 4 << 20;
 
 /// A table of a length that doesn't change.
-pub(crate) struct Zeroed<T> {
+pub struct Zeroed<T> {
     memory: Memory<T>,
 }
 
@@ -23,7 +23,7 @@ enum Memory<T> {
 
 impl<T: Pod> Zeroed<T> {
     /// So many zeros.
-    pub(crate) fn new(len: usize) -> Self {
+    pub fn new(len: usize) -> Self {
         let bytes = len.saturating_mul(size_of::<T>());
         let map = if bytes < HUGE { None } else { MmapMut::map_anon(bytes).ok() };
         let memory = match map {
