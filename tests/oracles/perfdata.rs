@@ -8,6 +8,7 @@
 //! - With `--call-graph dwarf` perf gives up on some stacks earlier than burnmark does, or goes on past `_start`: of
 //!   those only the frames that both have are compared, from the leaf on.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -133,8 +134,7 @@ impl Frames {
             let in_c_library =
                 [our, their].iter().all(|frame| frame.0.starts_with("libc.so") || frame.0.starts_with("ld-"));
             let in_kernel = our.0 == their.0 && our.0 == "[kernel]";
-            let plain = |name: &str| name.strip_prefix("__pi_").unwrap_or(name).to_owned();
-            if our == their || in_kernel && plain(&our.1) == plain(&their.1) {
+            if our == their || in_kernel && are_one_symbol(&our.1, &their.1) {
             } else if their.1.is_empty() {
                 self.perf_has_no_name += 1;
             } else if in_c_library {
@@ -144,6 +144,16 @@ impl Frames {
             }
         }
     }
+}
+
+/// Whether the kernel has two names at one address: perf takes another of them than we do.
+fn are_one_symbol(ours: &str, theirs: &str) -> bool {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    let lines = symbols.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let of = |name: &str| -> BTreeSet<String> {
+        lines.clone().filter(|line| line.get(2) == Some(&name)).map(|line| line[0].to_owned()).collect()
+    };
+    !of(ours).is_disjoint(&of(theirs))
 }
 
 /// Records a program by perf with these options, and compares both readings of the file.
