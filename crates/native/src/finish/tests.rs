@@ -155,6 +155,52 @@ fn a_kernel_without_symbols_is_one_frame_and_says_why() {
 }
 
 #[test]
+fn stacks_that_become_the_same_are_one_and_all_others_stay_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let kallsyms = folder.path().join("kallsyms");
+    std::fs::write(&kallsyms, "0000000000000000 T _text\n").unwrap();
+    let finder = only(&[("[kernel.kallsyms]", &kallsyms)]);
+    // Code without a file: a module of each process, and in the profile one.
+    let recorder = || {
+        let mut recorder = Recorder::new(meta("cycles"));
+        for pid in [7, 8] {
+            let mapping = Mapped { start: 0x1000, end: 0x2000, path: b"//anon", ..Mapped::default() };
+            recorder.event(&Event::Map { pid, mapping, executable: true, time: 1 });
+        }
+        recorder
+    };
+    let mut random = 1u64;
+    let mut below = |bound: u64| {
+        random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (random >> 33) % bound
+    };
+    let (mut all, mut alone) = (recorder(), Vec::new());
+    for time in 10..400 {
+        let pid = 7 + below(2) as i32;
+        let event = SampleEvent { pid, tid: pid, time, period: 1, event: 0 };
+        // The same few addresses as leaves and as callers, and kernel frames here and there.
+        let chain: Vec<_> = (0..1 + below(6))
+            .map(|_| match below(3) {
+                0 => (Mode::Kernel, KERNEL + below(3)),
+                1 => (Mode::User, 0x1234 + below(2)),
+                _ => (Mode::User, 0x5000),
+            })
+            .collect();
+        all.sample(&event, chain.iter().copied());
+        let mut one = recorder();
+        one.sample(&event, chain.iter().copied());
+        alone.push(finished(one.recording(), &finder).profile);
+    }
+    let profile = finished(all.recording(), &finder).profile;
+    let distinct: std::collections::HashSet<_> = profile.stacks.iter().map(|(_, stack)| *stack).collect();
+    assert_eq!(distinct.len(), profile.stacks.len());
+    assert!(profile.stacks.len() + 100 < all.recording().stacks.len(), "many become the same");
+    for (index, alone) in alone.iter().enumerate() {
+        assert_eq!(names(&profile, index), names(alone, 0));
+    }
+}
+
+#[test]
 fn stacks_that_reach_the_start_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let kallsyms = folder.path().join("kallsyms");
