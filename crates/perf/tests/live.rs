@@ -380,8 +380,7 @@ fn copies_grow_while_stacks_are_cut_and_no_sample_is_lost_over_it() {
     }
     let stats = session.finish(&mut sink).expect("finishes");
     lengths.dedup();
-    // On a busy machine it may not come to read in time: the copies get shorter again before anything is lost.
-    assert!(lengths.starts_with(&[16 << 10, 32 << 10]), "{lengths:?}");
+    assert!(lengths.starts_with(&[16 << 10, 32 << 10]), "{lengths:?}; read too late, they may get shorter after that");
     assert_eq!(stats.lost, 0, "{stats:?}");
     seen.check_order();
     assert_share(&seen, worker.end(), &stats, 0.9);
