@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-/// Entries by their ids. Writers mostly number entries one after the other: those take no map.
+/// Entries by their ids (signed ones by their bits). Writers mostly number entries one after the other: those take no map.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     /// The id of the entry at index 0.

@@ -58,7 +58,7 @@ pub(super) fn build_heap(mut raw: Raw, mut budget: Budget) -> Result<Parsed, Err
     // V8 writes samples of nodes that it has dropped, too.
     let mut dropped = 0;
     for id in allocated.iter().flatten() {
-        match raw.ids.get(*id) {
+        match raw.ids.get(*id as u64) {
             Some(node) => objects[node as usize] += 1,
             None => dropped += 1,
         }
@@ -100,13 +100,13 @@ fn link(raw: &mut Raw) -> Result<(), Error> {
     };
     let mut missing = None;
     for (parent, child) in std::mem::take(&mut raw.children) {
-        match raw.ids.get(child) {
+        match raw.ids.get(child as u64) {
             Some(child) => link(child, parent),
             None => missing = missing.or(Some(parent)),
         }
     }
     for (child, parent) in std::mem::take(&mut raw.parents) {
-        match raw.ids.get(parent) {
+        match raw.ids.get(parent as u64) {
             Some(parent) => link(child, parent),
             None => missing = missing.or(Some(child)),
         }
@@ -266,7 +266,7 @@ impl Builder {
         self.profile.samples.reserve(self.raw.samples.len());
         let mut before = None;
         for (index, id) in std::mem::take(&mut self.raw.samples).into_iter().enumerate() {
-            let Some(node) = self.raw.ids.get(id) else {
+            let Some(node) = self.raw.ids.get(id as u64) else {
                 self.raw.warnings.add(
                     "a sample names a node that is not there: its stack is not known",
                     Some(Position::Byte(self.raw.samples_position)),

@@ -1,14 +1,13 @@
 //! The first step: nodes and samples as they are in the file.
 
-use std::collections::HashMap;
 use std::io::Read;
 use std::ops::Range;
 
 use burnmark_model::{Profile, StackId, StringId};
-use foldhash::fast::RandomState;
 
 use super::call_frames::{self, CallFrames};
 use crate::budget::Budget;
+use crate::ids::Ids;
 use crate::json::{Json, Members, Next};
 use crate::warnings::Warnings;
 use crate::{Error, Format};
@@ -51,40 +50,6 @@ pub(super) struct Tick {
     /// The stack of these samples, once it has been made.
     pub(super) stack: Option<StackId>,
     pub(super) left: i64,
-}
-
-/// Nodes by their ids, which may be any numbers, and nearly always follow each other.
-#[derive(Default)]
-pub(super) struct Ids {
-    /// The id of the node at index 0.
-    first: Option<i64>,
-    /// How many nodes from there on have the ids that follow.
-    in_row: u32,
-    others: HashMap<i64, u32, RandomState>,
-}
-
-impl Ids {
-    /// The index of the node with this id.
-    pub(super) fn get(&self, id: i64) -> Option<u32> {
-        match id.checked_sub(self.first?) {
-            Some(index @ 0..) if index < i64::from(self.in_row) => Some(index as u32),
-            _ => self.others.get(&id).copied(),
-        }
-    }
-
-    /// Gives a node its id, unless another one has it. Returns who has it then.
-    fn add(&mut self, id: i64, index: u32) -> u32 {
-        let first = *self.first.get_or_insert(id);
-        if let Some(known) = self.get(id) {
-            return known;
-        }
-        if index == self.in_row && first.checked_add(i64::from(index)) == Some(id) {
-            self.in_row += 1;
-        } else {
-            self.others.insert(id, index);
-        }
-        index
-    }
 }
 
 /// A file's contents.
@@ -319,7 +284,7 @@ impl<R: Read> Parser<'_, R> {
         match (key, self.json.next()?) {
             (NodeKey::Id, Next::Number) => {
                 let id = self.json.integer()?;
-                if self.raw.ids.add(id, index) != index {
+                if self.raw.ids.add(id as u64, index) != index {
                     let what = "a node has the id of another one: the first is taken";
                     self.raw.warnings.add(what, Some(burnmark_model::Position::Byte(position)));
                 }
