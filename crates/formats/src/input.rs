@@ -68,6 +68,8 @@ pub(crate) struct Opened {
     /// All of it, the prefix included. It is a [`Input::File`] if the file is plain; who reads that by position adds to
     /// [`ReadOptions::progress`] himself.
     pub(crate) input: Input,
+    /// The file that it comes from, as [`Input::File`] has it.
+    pub(crate) file: Option<(File, u64)>,
 }
 
 /// Takes off compression and text encoding.
@@ -78,6 +80,10 @@ pub(crate) fn open(input: Input, options: &ReadOptions) -> Result<Opened, Error>
         other => other,
     };
     let counter = options.progress.clone();
+    let whole = match &input {
+        Input::File { file, len } => Some((file.try_clone()?, *len)),
+        _ => None,
+    };
     let source: Source = match input {
         Input::File { file, len } => {
             let mut start = FileReader { file: file.try_clone()?, offset: 0, len };
@@ -99,7 +105,7 @@ pub(crate) fn open(input: Input, options: &ReadOptions) -> Result<Opened, Error>
         }
         Input::Stream(stream) => Box::new(Progress { inner: stream, counter }),
     };
-    open_stream(source, options.max_decompressed)
+    Ok(Opened { file: whole, ..open_stream(source, options.max_decompressed)? })
 }
 
 fn open_stream(mut source: Source, limit: u64) -> Result<Opened, Error> {
@@ -132,7 +138,7 @@ fn opened(prefix: Vec<u8>, input: Input) -> Result<Opened, Error> {
     if prefix.is_empty() {
         return Err(Error::Empty);
     }
-    Ok(Opened { prefix, input })
+    Ok(Opened { prefix, input, file: None })
 }
 
 fn is_plain(prefix: &[u8]) -> bool {

@@ -24,6 +24,7 @@
 //! # Ok::<(), burnmark_formats::Error>(())
 //! ```
 
+mod again;
 mod blocks;
 mod budget;
 mod cpuprofile;
@@ -44,6 +45,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use burnmark_model::{Parsed, Profile};
+
+use again::Again;
 
 pub use decode::Compression;
 pub use detect::{FORMATS, Format, detect};
@@ -98,7 +101,7 @@ pub fn read(input: Input, options: &ReadOptions) -> Result<(Format, Parsed), Err
     let parsed = match format {
         Format::PerfScript => perf_script::read(opened.input, options)?,
         Format::Folded => folded::read(opened.input, options)?,
-        Format::Pprof => pprof::read(opened.input, options)?,
+        Format::Pprof => pprof::read(Again::new(opened.input, opened.file)?, options)?,
         Format::Cpuprofile => cpuprofile::read(opened.input, options)?,
         Format::Heapprofile => cpuprofile::read_heap(opened.input, options)?,
     };

@@ -1,4 +1,4 @@
-//! The first step of reading: tables and samples as they are in the file.
+//! The first step of reading: the tables as they are in the file.
 
 use std::io::Read;
 
@@ -6,7 +6,6 @@ use burnmark_model::Position;
 use pprof::protos::{Function, Mapping, ValueType};
 use prost::Message;
 
-use super::samples::Samples;
 use super::wire::{Field, Fields, Value, malformed, parse_varint};
 use super::{Line, Location};
 use crate::budget::Budget;
@@ -17,11 +16,13 @@ use crate::{Error, Format};
 /// Largest text; names of 10 MB exist.
 const MAX_TEXT: usize = 64 << 20;
 /// Largest message; it bounds what decoding one can take. A sample with a stack of a million frames fits.
-const MAX_MESSAGE: usize = 16 << 20;
+pub(super) const MAX_MESSAGE: usize = 16 << 20;
+/// The field of a sample.
+pub(super) const SAMPLE: u64 = 2;
 
-/// A file's tables and samples.
+/// A file's tables: all but its samples.
 #[derive(Default)]
-pub(super) struct Raw {
+pub(super) struct Tables {
     pub(super) value_types: Vec<ValueType>,
     pub(super) mappings: Vec<Mapping>,
     pub(super) mapping_ids: Ids,
@@ -32,7 +33,6 @@ pub(super) struct Raw {
     /// The lines of all locations.
     pub(super) lines: Vec<Line>,
     pub(super) strings: StringTable,
-    pub(super) samples: Samples,
     pub(super) drop_frames: i64,
     pub(super) keep_frames: i64,
     pub(super) time_nanos: i64,
@@ -47,7 +47,7 @@ pub(super) struct Raw {
     pub(super) length: u64,
 }
 
-/// A location, its lines being in [`Raw::lines`].
+/// A location, its lines being in [`Tables::lines`].
 pub(super) struct RawLocation {
     pub(super) mapping_id: u64,
     pub(super) address: u64,
@@ -85,29 +85,29 @@ impl StringTable {
     }
 }
 
-/// Reads a whole file.
-pub(super) fn collect(input: impl Read, budget: &mut Budget) -> Result<Raw, Error> {
-    let mut raw = Raw::default();
+/// Goes through a whole file.
+pub(super) fn collect(input: impl Read, budget: &mut Budget) -> Result<Tables, Error> {
+    let mut tables = Tables::default();
     let mut fields = Fields::new(input, |number| match number {
+        SAMPLE => None,
         6 => Some(MAX_TEXT),
         1..=15 => Some(MAX_MESSAGE),
         _ => None,
     });
     while let Some(field) = fields.next()? {
-        let held = add_field(&mut raw, &field)?;
+        let held = add_field(&mut tables, &field)?;
         budget.take(held, field.position)?;
     }
-    raw.samples.close();
-    raw.length = fields.offset();
-    Ok(raw)
+    tables.length = fields.offset();
+    Ok(tables)
 }
 
 /// Takes in one field, and tells about how much memory that took.
-fn add_field(raw: &mut Raw, field: &Field<'_>) -> Result<u64, Error> {
+fn add_field(tables: &mut Tables, field: &Field<'_>) -> Result<u64, Error> {
     let position = field.position;
     let bytes = match (field.number, &field.value) {
-        (1..=6 | 11 | 13, Value::Bytes(bytes)) => *bytes,
-        (7..=10 | 12..=15, Value::Varint(number)) => return Ok(add_number(raw, field.number, *number as i64)),
+        (1 | 3..=6 | 11 | 13, Value::Bytes(bytes)) => *bytes,
+        (7..=10 | 12..=15, Value::Varint(number)) => return Ok(add_number(tables, field.number, *number as i64)),
         (1..=15, _) => {
             let what = format!("field {} has the wrong wire type: damaged, or no pprof file", field.number);
             return Err(malformed(position, what));
@@ -116,39 +116,52 @@ fn add_field(raw: &mut Raw, field: &Field<'_>) -> Result<u64, Error> {
     };
     Ok(match field.number {
         1 => {
-            raw.value_types.push(decode(bytes, position)?);
+            tables.value_types.push(decode(bytes, position)?);
             // Every sample has a value per type.
             64
         }
-        2 => raw.samples.add(bytes, position).map_err(|error| undecodable(&error, position))?,
         3 => {
             let mapping: Mapping = decode(bytes, position)?;
-            add_id(&mut raw.mapping_ids, mapping.id, raw.mappings.len(), "mapping", &mut raw.warnings, position);
-            raw.mappings.push(mapping);
+            add_id(
+                &mut tables.mapping_ids,
+                mapping.id,
+                tables.mappings.len(),
+                "mapping",
+                &mut tables.warnings,
+                position,
+            );
+            tables.mappings.push(mapping);
             128
         }
-        4 => add_location(raw, bytes, position)?,
+        4 => add_location(tables, bytes, position)?,
         5 => {
             let function: Function = decode(bytes, position)?;
-            add_id(&mut raw.function_ids, function.id, raw.functions.len(), "function", &mut raw.warnings, position);
-            raw.functions.push(function);
+            add_id(
+                &mut tables.function_ids,
+                function.id,
+                tables.functions.len(),
+                "function",
+                &mut tables.warnings,
+                position,
+            );
+            tables.functions.push(function);
             96
         }
         6 => {
-            if !raw.strings.push(bytes) {
-                raw.warnings.add(
+            if !tables.strings.push(bytes) {
+                tables.warnings.add(
                     "a text is not UTF-8: what can't be shown is replaced by U+FFFD",
                     Some(Position::Byte(position)),
                 );
             }
-            if raw.strings.len() == 1 && !bytes.is_empty() {
-                raw.warnings.add("the first text must be empty, and is not", Some(Position::Byte(position)));
+            if tables.strings.len() == 1 && !bytes.is_empty() {
+                tables.warnings.add("the first text must be empty, and is not", Some(Position::Byte(position)));
             }
             // An index to the profile's string will stand beside it.
             bytes.len() as u64 + 16
         }
         11 => {
-            raw.period_type = Some(decode(bytes, position)?);
+            tables.period_type = Some(decode(bytes, position)?);
             0
         }
         _ => {
@@ -157,7 +170,7 @@ fn add_field(raw: &mut Raw, field: &Field<'_>) -> Result<u64, Error> {
                 let Some((index, length)) = parse_varint(rest) else {
                     return Err(malformed(position, "the list of comments is damaged"));
                 };
-                raw.comments.push(index as i64);
+                tables.comments.push(index as i64);
                 rest = &rest[length..];
             }
             8 * bytes.len() as u64
@@ -165,32 +178,32 @@ fn add_field(raw: &mut Raw, field: &Field<'_>) -> Result<u64, Error> {
     })
 }
 
-fn add_number(raw: &mut Raw, field: u64, number: i64) -> u64 {
+fn add_number(tables: &mut Tables, field: u64, number: i64) -> u64 {
     let target = match field {
-        7 => &mut raw.drop_frames,
-        8 => &mut raw.keep_frames,
-        9 => &mut raw.time_nanos,
-        10 => &mut raw.duration_nanos,
-        12 => &mut raw.period,
+        7 => &mut tables.drop_frames,
+        8 => &mut tables.keep_frames,
+        9 => &mut tables.time_nanos,
+        10 => &mut tables.duration_nanos,
+        12 => &mut tables.period,
         13 => {
-            raw.comments.push(number);
+            tables.comments.push(number);
             return 8;
         }
-        14 => &mut raw.default_sample_type,
-        _ => &mut raw.doc_url,
+        14 => &mut tables.default_sample_type,
+        _ => &mut tables.doc_url,
     };
     *target = number;
     0
 }
 
-fn add_location(raw: &mut Raw, bytes: &[u8], position: u64) -> Result<u64, Error> {
+fn add_location(tables: &mut Tables, bytes: &[u8], position: u64) -> Result<u64, Error> {
     let location: Location = decode(bytes, position)?;
-    add_id(&mut raw.location_ids, location.id, raw.locations.len(), "location", &mut raw.warnings, position);
-    let first = raw.lines.len();
-    raw.lines.extend(location.line);
-    let lines = first..raw.lines.len();
+    add_id(&mut tables.location_ids, location.id, tables.locations.len(), "location", &mut tables.warnings, position);
+    let first = tables.lines.len();
+    tables.lines.extend(location.line);
+    let lines = first..tables.lines.len();
     let held = 128 + 64 * lines.len() as u64;
-    raw.locations.push(RawLocation { mapping_id: location.mapping_id, address: location.address, lines, position });
+    tables.locations.push(RawLocation { mapping_id: location.mapping_id, address: location.address, lines, position });
     Ok(held)
 }
 
@@ -209,6 +222,6 @@ fn decode<M: Message + Default>(bytes: &[u8], position: u64) -> Result<M, Error>
     M::decode(bytes).map_err(|error| undecodable(&error, position))
 }
 
-fn undecodable(error: &prost::DecodeError, position: u64) -> Error {
+pub(super) fn undecodable(error: &prost::DecodeError, position: u64) -> Error {
     Error::malformed(Format::Pprof, Position::Byte(position), format!("{error}: damaged, or no pprof file"))
 }

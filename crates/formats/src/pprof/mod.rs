@@ -1,8 +1,8 @@
 //! pprof's protobuf format ([profile.proto](https://github.com/google/pprof/blob/main/proto/profile.proto)), which is
 //! also what burnmark records.
 //!
-//! Reading takes two steps, because samples usually come first in a file and what they refer to last: [`collect`] walks
-//! the file as a stream and keeps its tables and, packed, its samples; [`build`] makes the profile from them.
+//! Samples usually come first in a file and what they refer to last, so a file is gone through twice, each time as a
+//! stream: [`collect`] keeps its tables, then [`build`] makes the profile from them and one sample after the other.
 //!
 //! A burnmark recording's samples have the labels of [`keys`]. Metadata that pprof has no field for is kept in comments
 //! `burnmark.KEY=VALUE` (see [`comments`]). An index of 0 into the string table means "not there"; an empty text that *is*
@@ -11,11 +11,12 @@
 mod build;
 mod collect;
 mod comments;
-mod lists;
+mod labels;
 mod paths;
 mod prune;
 mod samples;
 mod sniff;
+mod stacks;
 mod wire;
 mod write;
 
@@ -27,8 +28,9 @@ mod tests;
 use burnmark_model::Parsed;
 use prost::Message;
 
+use crate::again::Again;
 use crate::budget::Budget;
-use crate::{Error, Format, Input, ReadOptions};
+use crate::{Error, Format, ReadOptions};
 
 pub(crate) use sniff::sniff;
 pub(crate) use write::write;
@@ -74,8 +76,10 @@ struct Line {
 }
 
 /// Reads a pprof file.
-pub(crate) fn read(input: Input, options: &ReadOptions) -> Result<Parsed, Error> {
+pub(crate) fn read(mut input: Again, options: &ReadOptions) -> Result<Parsed, Error> {
     let mut budget = Budget::new(Format::Pprof, options.max_decompressed);
-    let raw = collect::collect(input.into_reader(options), &mut budget)?;
-    build::build(raw, budget)
+    // Progress is that of the second time, which takes longer.
+    let first = ReadOptions { progress: None, ..options.clone() };
+    let tables = collect::collect(input.from_start(&first)?, &mut budget)?;
+    build::build(tables, input.from_start(options)?, budget)
 }

@@ -5,6 +5,7 @@ use pprof::protos;
 use prost::Message;
 
 use super::{Line, Location};
+use crate::again::Again;
 use crate::{Error, Format, Input, ReadOptions, WriteOptions};
 
 mod files;
@@ -20,7 +21,7 @@ pub(super) fn written(profile: &Profile, options: &WriteOptions) -> Vec<u8> {
 pub(super) fn read_bytes(bytes: Vec<u8>) -> Result<Parsed, Error> {
     if bytes.is_empty() {
         // An empty profile is an empty file: nothing to detect.
-        return super::read(Input::Bytes(bytes), &ReadOptions::default());
+        return super::read(Again::Bytes(bytes), &ReadOptions::default());
     }
     let (format, parsed) = crate::read(Input::Bytes(bytes), &ReadOptions::default())?;
     assert_eq!(format, Format::Pprof);

@@ -1,0 +1,197 @@
+//! Lists of locations become stacks.
+
+use burnmark_model::{FrameId, StackId};
+
+use super::build::{Builder, Place};
+use super::paths::{self, Paths};
+use super::prune::kept;
+use super::wire::{malformed, parse_varint};
+use crate::Error;
+
+/// Deepest stack that is taken; deeper ones come from damage, or want to do some.
+pub(super) const MAX_DEPTH: usize = 1 << 20;
+
+/// How many frames all stacks may have per byte of the file, beyond [`FREE_STEPS`]: a location of a million inlined
+/// lines can be named by a byte, again and again.
+const STEPS_PER_BYTE: u64 = 16;
+const FREE_STEPS: u64 = 1_000_000;
+
+/// Makes stacks of lists.
+#[derive(Default)]
+pub(super) struct Stacks {
+    last: LastPath,
+    paths: Paths,
+    /// How many frames the stacks have, and more that were looked at.
+    steps: u64,
+    /// The ids that the list begins with, up to what it shares with the last one.
+    ids: Vec<u64>,
+    /// The frames that a path adds to those before.
+    added: Vec<FrameId>,
+}
+
+/// The list that became a stack last: the next one mostly has the same callers.
+#[derive(Default)]
+struct LastPath {
+    /// The list's bytes. None, with no steps, after one that can't be continued.
+    list: Vec<u8>,
+    /// Its locations, from the root.
+    steps: Vec<Step>,
+    /// The stack at each frame, from the root; pruned ones are not there.
+    stacks: Vec<paths::Step>,
+    stack: Option<StackId>,
+}
+
+/// A location of a list.
+#[derive(Clone, Copy)]
+struct Step {
+    place: Place,
+    /// How many frames there are from the root to here.
+    depth: usize,
+}
+
+/// What became of a list of locations.
+#[derive(Clone, Copy)]
+pub(super) enum Built {
+    Stack(Option<StackId>),
+    TooDeep,
+}
+
+impl Stacks {
+    /// The stack of a list of location ids, leaf first, as they are encoded.
+    pub(super) fn stack(&mut self, builder: &mut Builder, list: &[u8], position: u64) -> Result<Built, Error> {
+        let last = &mut self.last;
+        if !list.is_empty() && last.list == list {
+            return Ok(Built::Stack(last.stack));
+        }
+        let same = shared_end(&last.list, list);
+        let gone = last.list[..last.list.len() - same].iter().filter(|byte| **byte < 0x80).count();
+        let shared = last.steps.len() - gone;
+        last.steps.truncate(shared);
+        let before = depth(&last.steps);
+        last.stacks.truncate(before);
+        self.read_ids(&list[..list.len() - same], position)?;
+        let mut depth = before;
+        let mut all_known = true;
+        for id in self.ids.iter().rev() {
+            let location = builder.location(*id);
+            all_known &= location.is_some();
+            let place = builder.place(location, position)?;
+            depth += place.range().len();
+            if depth > MAX_DEPTH {
+                self.last = LastPath::default();
+                return Ok(Built::TooDeep);
+            }
+            self.last.steps.push(Step { place, depth });
+        }
+        let is_new = self.push_path(builder, shared, position)?;
+        self.steps += (if is_new { depth } else { depth - before }) as u64;
+        if self.steps > FREE_STEPS + STEPS_PER_BYTE * builder.file_length() {
+            return Err(malformed(position, "its stacks have more frames than a file of this size can mean: damaged"));
+        }
+        let built = Built::Stack(self.last.stack);
+        if all_known {
+            self.last.list.clear();
+            self.last.list.extend_from_slice(list);
+        } else {
+            // What is not known is told of each time.
+            self.last = LastPath::default();
+        }
+        Ok(built)
+    }
+
+    fn read_ids(&mut self, mut list: &[u8], position: u64) -> Result<(), Error> {
+        self.ids.clear();
+        while !list.is_empty() {
+            let Some((id, length)) = parse_varint(list) else {
+                return Err(malformed(position, "a sample's list of locations is damaged"));
+            };
+            self.ids.push(id);
+            list = &list[length..];
+        }
+        Ok(())
+    }
+
+    /// Makes the last path's stacks, of which those of the first `shared` steps are made, and tells whether
+    /// any are new.
+    fn push_path(&mut self, builder: &mut Builder, shared: usize, position: u64) -> Result<bool, Error> {
+        let path = &mut self.last;
+        let kept = match builder.prunes() {
+            false => path.steps.len(),
+            true => kept(path.steps.iter().map(|step| step.place.pruned)),
+        };
+        let before = builder.profile.stacks.len();
+        self.added.clear();
+        for Step { place, .. } in path.steps[..kept].iter().skip(shared) {
+            self.added.extend_from_slice(&builder.frames[place.range()]);
+        }
+        path.stack = self.paths.extend(&mut builder.profile, &mut path.stacks, &self.added);
+        let new = builder.profile.stacks.len() - before;
+        builder.budget.take(48 * new as u64, position)?;
+        Ok(new > 0)
+    }
+}
+
+/// How many frames a path has.
+fn depth(steps: &[Step]) -> usize {
+    steps.last().map_or(0, |step| step.depth)
+}
+
+/// How many bytes two lists of numbers have in common at their ends, as whole numbers.
+fn shared_end(one: &[u8], other: &[u8]) -> usize {
+    let same = shared_bytes(one, other);
+    let begins = |list: &[u8]| list.len() == same || list[list.len() - same - 1] < 0x80;
+    if begins(one) && begins(other) {
+        return same;
+    }
+    // A number begins after the next one's last byte.
+    let end = &one[one.len() - same..];
+    end.iter().position(|byte| *byte < 0x80).map_or(0, |last| same - last - 1)
+}
+
+/// How many bytes are the same at the ends.
+fn shared_bytes(one: &[u8], other: &[u8]) -> usize {
+    let (wide_one, wide_other) = (one.as_rchunks::<8>().1, other.as_rchunks::<8>().1);
+    let mut same = 0;
+    for (one, other) in wide_one.iter().rev().zip(wide_other.iter().rev()) {
+        let differing = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+        if differing != 0 {
+            return same + differing.leading_zeros() as usize / 8;
+        }
+        same += 8;
+    }
+    let rest = one[..one.len() - same].iter().rev().zip(other[..other.len() - same].iter().rev());
+    same + rest.take_while(|(one, other)| one == other).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::push_varint;
+    use super::*;
+
+    #[test]
+    fn lists_share_whole_numbers_at_their_ends() {
+        let mut random = 1u64;
+        let mut list = |of: u64| {
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            let numbers = (0..random >> 59).map(|at| (random >> (at % 32)) % of * 0x81).collect::<Vec<_>>();
+            let mut bytes = Vec::new();
+            numbers.iter().for_each(|number| push_varint(&mut bytes, *number));
+            (numbers, bytes)
+        };
+        let mut found = 0;
+        for round in 0..20_000 {
+            let (one, other) = (list(1 + round % 3), list(1 + round % 5));
+            let same = one.0.iter().rev().zip(other.0.iter().rev()).take_while(|(one, other)| one == other).count();
+            let mut bytes = Vec::new();
+            one.0[one.0.len() - same..].iter().for_each(|number| push_varint(&mut bytes, *number));
+            assert_eq!(shared_end(&one.1, &other.1), bytes.len(), "{one:?} {other:?}");
+            found += same;
+        }
+        assert!(found > 20_000);
+        // The end of a number is another number.
+        assert_eq!(shared_end(&[1, 0xac, 2], &[1, 2]), 0);
+        assert_eq!(shared_end(&[0xac, 2], &[2]), 0);
+        assert_eq!(shared_end(&[0xac, 2, 3], &[2, 3]), 1);
+        assert_eq!(shared_end(&[], &[2, 3]), 0);
+    }
+}
