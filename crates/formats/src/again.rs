@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
+use std::sync::atomic::Ordering;
 
 use tempfile::SpooledTempFile;
 
@@ -31,11 +32,14 @@ impl Again {
         })
     }
 
-    /// All of it, with compression taken off.
-    pub(crate) fn from_start(&mut self, options: &ReadOptions) -> Result<Box<dyn Read + Send + '_>, Error> {
+    /// All of it, with compression taken off. The progress of reading a file begins anew.
+    pub(crate) fn reader(&mut self, options: &ReadOptions) -> Result<Box<dyn Read + Send + '_>, Error> {
         Ok(match self {
             Self::File(file, len) => {
                 let file = Input::File { file: file.try_clone()?, len: *len };
+                if let Some(counter) = &options.progress {
+                    counter.store(0, Ordering::Relaxed);
+                }
                 input::open(file, options)?.input.into_reader(options)
             }
             Self::Bytes(bytes) => Box::new(Cursor::new(bytes.as_slice())),

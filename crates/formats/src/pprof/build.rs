@@ -13,22 +13,30 @@ use super::labels::Labels;
 use super::prune::{Pruned, Pruner};
 use super::samples::RawSample;
 use super::stacks::{Built, MAX_DEPTH, Stacks};
-use super::wire::{Fields, Value, malformed};
+use super::wire::{Fields, LAST_KNOWN, Value, malformed};
 use crate::budget::Budget;
 use crate::{Error, modules};
 
 /// What a sample's columns take but for its values: stack, thread, time and labels.
 const SAMPLE_COLUMNS: u64 = 20;
 
-/// Makes the profile of a file's tables, and of its samples.
-pub(super) fn build(tables: Tables, file: impl Read, budget: Budget) -> Result<Parsed, Error> {
+/// Makes the profile of a file's tables, and of the samples among its fields.
+pub(super) fn build<R: Read>(tables: Tables, mut fields: Fields<R>, budget: Budget) -> Result<Parsed, Error> {
+    let is_rest = tables.samples_follow;
     let mut builder = Builder::new(tables, budget);
     builder.describe();
     let (mut stacks, mut labels, mut sample) = Default::default();
-    let mut fields = Fields::new(file, |number| (number == SAMPLE).then_some(MAX_MESSAGE));
-    while let Some(field) = fields.next()? {
-        if let Value::Bytes(message) = field.value {
-            builder.add(message, field.position, &mut stacks, &mut labels, &mut sample)?;
+    let limit = |number| (number == SAMPLE || (is_rest && number <= LAST_KNOWN)).then_some(MAX_MESSAGE);
+    while let Some(field) = fields.next(limit)? {
+        match field.value {
+            Value::Bytes(message) if field.number == SAMPLE => {
+                builder.add(message, field.position, &mut stacks, &mut labels, &mut sample)?;
+            }
+            _ if is_rest && field.number <= LAST_KNOWN => {
+                let what = "the file says that its samples are last, and more follows them, which is left out";
+                builder.tables.warnings.add(what, Some(Position::Byte(field.position)));
+            }
+            _ => {}
         }
     }
     Ok(Parsed { profile: builder.profile, warnings: builder.tables.warnings.into_vec() })
@@ -86,11 +94,6 @@ impl Builder {
             unknown: None,
             tables,
         }
-    }
-
-    /// The file's length, decompressed.
-    pub(super) fn file_length(&self) -> u64 {
-        self.tables.length
     }
 
     /// Whether some frames are to be left out.

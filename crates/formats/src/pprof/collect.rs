@@ -7,7 +7,7 @@ use pprof::protos::{Function, Mapping, ValueType};
 use prost::Message;
 
 use super::wire::{Field, Fields, Value, malformed, parse_varint};
-use super::{Line, Location};
+use super::{Line, Location, comments};
 use crate::budget::Budget;
 use crate::ids::Ids;
 use crate::warnings::Warnings;
@@ -43,8 +43,16 @@ pub(super) struct Tables {
     pub(super) default_sample_type: i64,
     pub(super) doc_url: i64,
     pub(super) warnings: Warnings,
-    /// The file's (decompressed) length.
+    /// The (decompressed) length of what was gone through.
     pub(super) length: u64,
+    /// Whether that was all but the samples.
+    pub(super) samples_follow: bool,
+}
+
+impl Tables {
+    fn say_samples_are_last(&self) -> bool {
+        self.comments.iter().any(|comment| self.strings.get(*comment) == Some(comments::SAMPLES_LAST))
+    }
 }
 
 /// A location, its lines being in [`Tables::lines`].
@@ -85,18 +93,25 @@ impl StringTable {
     }
 }
 
-/// Goes through a whole file.
-pub(super) fn collect(input: impl Read, budget: &mut Budget) -> Result<Tables, Error> {
+/// Goes through a whole file, or up to its samples if it says that they are last.
+pub(super) fn collect<R: Read>(fields: &mut Fields<R>, budget: &mut Budget) -> Result<Tables, Error> {
     let mut tables = Tables::default();
-    let mut fields = Fields::new(input, |number| match number {
+    let limit = |number| match number {
         SAMPLE => None,
         6 => Some(MAX_TEXT),
         1..=15 => Some(MAX_MESSAGE),
         _ => None,
-    });
-    while let Some(field) = fields.next()? {
-        let held = add_field(&mut tables, &field)?;
-        budget.take(held, field.position)?;
+    };
+    let mut is_first = true;
+    while let Some(number) = fields.peek()? {
+        if number == SAMPLE && std::mem::take(&mut is_first) && tables.say_samples_are_last() {
+            tables.samples_follow = true;
+            break;
+        }
+        if let Some(field) = fields.next(limit)? {
+            let held = add_field(&mut tables, &field)?;
+            budget.take(held, field.position)?;
+        }
     }
     tables.length = fields.offset();
     Ok(tables)

@@ -9,6 +9,7 @@
 //! | `default_value` | the index of the default value type, where its name does not tell it |
 //! | `module_kind.I` | what the mapping of id I is, where its name does not tell it |
 //! | `other.KEY` | as in [`Meta::other`], with `%` and `=` in the key as `%25` and `%3D` |
+//! | `samples` | `last`: all else stands before the samples |
 //! | `note` | a note that would look like one of these |
 
 use std::collections::HashMap;
@@ -16,6 +17,9 @@ use std::collections::HashMap;
 use burnmark_model::{Meta, ModuleKind, Profile};
 
 const PREFIX: &str = "burnmark.";
+
+/// The comment of a file in which all else stands before the samples: who reads it need go through it only once.
+pub(super) const SAMPLES_LAST: &str = "burnmark.samples=last";
 
 /// What comments say beyond metadata.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -111,6 +115,8 @@ pub(super) fn apply(comment: &str, meta: &mut Meta, hints: &mut Hints) {
         "zero" if value == "duration_ns" => meta.duration_ns = Some(0),
         "default_value" => hints.default_value = value.parse().ok(),
         "note" => meta.notes.push(value.to_owned()),
+        // It was looked for before.
+        "samples" if value == "last" => {}
         _ => apply_numbered(key, value, meta, hints).unwrap_or_else(|| hints.unknown = true),
     }
 }

@@ -1,8 +1,9 @@
 //! pprof's protobuf format ([profile.proto](https://github.com/google/pprof/blob/main/proto/profile.proto)), which is
 //! also what burnmark records.
 //!
-//! Samples usually come first in a file and what they refer to last, so a file is gone through twice, each time as a
-//! stream: [`collect`] keeps its tables, then [`build`] makes the profile from them and one sample after the other.
+//! [`collect`] keeps a file's tables, then [`build`] makes the profile from them and one sample after the other. Samples
+//! mostly come first in a file and what they refer to last, so it is gone through twice, each time as a stream; once is
+//! enough where it says that samples are last, as burnmark writes them.
 //!
 //! A burnmark recording's samples have the labels of [`keys`]. Metadata that pprof has no field for is kept in comments
 //! `burnmark.KEY=VALUE` (see [`comments`]). An index of 0 into the string table means "not there"; an empty text that *is*
@@ -27,6 +28,8 @@ mod tests;
 
 use burnmark_model::Parsed;
 use prost::Message;
+
+use wire::Fields;
 
 use crate::again::Again;
 use crate::budget::Budget;
@@ -78,8 +81,11 @@ struct Line {
 /// Reads a pprof file.
 pub(crate) fn read(mut input: Again, options: &ReadOptions) -> Result<Parsed, Error> {
     let mut budget = Budget::new(Format::Pprof, options.max_decompressed);
-    // Progress is that of the second time, which takes longer.
-    let first = ReadOptions { progress: None, ..options.clone() };
-    let tables = collect::collect(input.from_start(&first)?, &mut budget)?;
-    build::build(tables, input.from_start(options)?, budget)
+    let mut fields = Fields::new(input.reader(options)?);
+    let tables = collect::collect(&mut fields, &mut budget)?;
+    if tables.samples_follow {
+        return build::build(tables, fields, budget);
+    }
+    drop(fields);
+    build::build(tables, Fields::new(input.reader(options)?), budget)
 }

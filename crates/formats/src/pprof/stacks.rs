@@ -85,7 +85,7 @@ impl Stacks {
         }
         let is_new = self.push_path(builder, shared, position)?;
         self.steps += (if is_new { depth } else { depth - before }) as u64;
-        if self.steps > FREE_STEPS + STEPS_PER_BYTE * builder.file_length() {
+        if self.steps > FREE_STEPS + STEPS_PER_BYTE * builder.tables.length.max(position) {
             return Err(malformed(position, "its stacks have more frames than a file of this size can mean: damaged"));
         }
         let built = Built::Stack(self.last.stack);

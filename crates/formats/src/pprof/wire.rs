@@ -11,7 +11,7 @@ use crate::{Error, Format};
 const BLOCK: usize = 256 << 10;
 
 /// Fields up to this number are known, and none has a fixed size.
-const LAST_KNOWN: u64 = 15;
+pub(super) const LAST_KNOWN: u64 = 15;
 
 /// A top-level field's value.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,13 +47,11 @@ pub(super) struct Fields<R> {
     /// Offset of `buffer[start]` in the input.
     offset: u64,
     ended: bool,
-    /// Largest length a field of this number may have; `None` skips such fields without holding them.
-    limit: fn(u64) -> Option<usize>,
 }
 
 impl<R: Read> Fields<R> {
-    pub(super) fn new(input: R, limit: fn(u64) -> Option<usize>) -> Self {
-        Self { input, buffer: Vec::new(), start: 0, offset: 0, ended: false, limit }
+    pub(super) fn new(input: R) -> Self {
+        Self { input, buffer: Vec::new(), start: 0, offset: 0, ended: false }
     }
 
     /// Bytes consumed so far.
@@ -61,8 +59,19 @@ impl<R: Read> Fields<R> {
         self.offset
     }
 
-    /// The next field that is not skipped, or `None` at the input's end.
-    pub(super) fn next(&mut self) -> Result<Option<Field<'_>>, Error> {
+    /// The number of the next field, or `None` at the input's end.
+    pub(super) fn peek(&mut self) -> Result<Option<u64>, Error> {
+        let offset = self.offset;
+        let tag = self.varint(true)?;
+        // A number that was read is still in the buffer.
+        self.start -= (self.offset - offset) as usize;
+        self.offset = offset;
+        Ok(tag.map(|tag| tag >> 3))
+    }
+
+    /// The next field that is not skipped, or `None` at the input's end. `limit` tells the largest length that a field of
+    /// a number may have; where that is `None`, such fields are skipped without being held.
+    pub(super) fn next(&mut self, limit: impl Fn(u64) -> Option<usize>) -> Result<Option<Field<'_>>, Error> {
         loop {
             let position = self.offset;
             let Some(tag) = self.varint(true)? else { return Ok(None) };
@@ -73,7 +82,7 @@ impl<R: Read> Fields<R> {
             match self.head(tag, position)? {
                 Head::Skipped => {}
                 Head::Varint(value) => return Ok(Some(Field { number, value: Value::Varint(value), position })),
-                Head::Bytes(length) => match (self.limit)(number) {
+                Head::Bytes(length) => match limit(number) {
                     None => self.skip(length, position)?,
                     Some(limit) if length > limit as u64 => {
                         let what =
@@ -239,12 +248,15 @@ mod tests {
         bytes.extend(std::iter::repeat_n(b'x', 3 * BLOCK));
         bytes.extend([0xa2, 0x06, 1, 9]);
         bytes.extend([0x81, 0x01, 1, 2, 3, 4, 5, 6, 7, 8]);
-        let mut fields = Fields::new(bytes.as_slice(), |number| (number == 6).then_some(1 << 20));
-        let first = fields.next().unwrap().unwrap();
+        let limit = |number| (number == 6).then_some(1 << 20);
+        let mut fields = Fields::new(bytes.as_slice());
+        let first = fields.next(limit).unwrap().unwrap();
         assert_eq!(first, Field { number: 7, value: Value::Varint(5), position: 0 });
-        let Value::Bytes(text) = fields.next().unwrap().unwrap().value else { panic!("a text") };
+        assert_eq!((fields.peek().unwrap(), fields.offset()), (Some(6), 2));
+        let Value::Bytes(text) = fields.next(limit).unwrap().unwrap().value else { panic!("a text") };
         assert_eq!(text.len(), 3 * BLOCK);
-        assert!(fields.next().unwrap().is_none());
+        assert_eq!(fields.peek().unwrap(), Some(100));
+        assert!(fields.next(limit).unwrap().is_none() && fields.peek().unwrap().is_none());
         assert_eq!(fields.offset(), bytes.len() as u64);
     }
 
@@ -252,8 +264,8 @@ mod tests {
     fn a_length_that_is_not_there_takes_no_memory() {
         let mut bytes = vec![0x32];
         push_varint(&mut bytes, 60 << 20);
-        let mut fields = Fields::new(bytes.as_slice(), |_| Some(64 << 20));
-        let text = fields.next().unwrap_err().to_string();
+        let mut fields = Fields::new(bytes.as_slice());
+        let text = fields.next(|_| Some(64 << 20)).unwrap_err().to_string();
         assert!(text.contains("byte 0") && text.contains("middle of a field"), "{text}");
         assert!(fields.buffer.capacity() <= 4 * BLOCK);
     }

@@ -1,7 +1,7 @@
 //! Writing pprof. The bytes depend on the profile alone.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
 use burnmark_model::{
@@ -13,6 +13,7 @@ use indexmap::IndexSet;
 use pprof::protos::{Function, Label, Mapping, Sample, ValueType};
 use prost::Message;
 
+use super::collect::SAMPLE;
 use super::{Line, Location, comments, keys};
 use crate::{Error, WriteOptions, modules};
 
@@ -31,10 +32,10 @@ pub(crate) fn write(profile: &Profile, options: &WriteOptions, out: &mut dyn Wri
     };
     if options.compress {
         let mut gzip = flate2::write::GzEncoder::new(out, flate2::Compression::default());
-        Writer::new(profile, &mut gzip).write()?;
+        Writer::new(profile).write(&mut gzip)?;
         gzip.finish()?;
     } else {
-        Writer::new(profile, out).write()?;
+        Writer::new(profile).write(out)?;
     }
     Ok(())
 }
@@ -94,7 +95,6 @@ struct Has {
 
 struct Writer<'a> {
     profile: &'a Profile,
-    out: &'a mut dyn Write,
     strings: Strings<'a>,
     /// Ids of modules, functions and locations, in order of their first use.
     mapping_ids: Vec<u64>,
@@ -104,15 +104,12 @@ struct Writer<'a> {
     location_ids: HashMap<Box<[FrameId]>, u64, RandomState>,
     locations: Vec<Box<[FrameId]>>,
     steps: Vec<Option<Step>>,
-    buffer: Vec<u8>,
-    head: Vec<u8>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(profile: &'a Profile, out: &'a mut dyn Write) -> Self {
+    fn new(profile: &'a Profile) -> Self {
         Self {
             profile,
-            out,
             strings: Strings::new(profile),
             mapping_ids: vec![0; profile.modules.len()],
             mappings: Vec::new(),
@@ -121,24 +118,51 @@ impl<'a> Writer<'a> {
             location_ids: HashMap::default(),
             locations: Vec::new(),
             steps: vec![None; profile.stacks.len()],
-            buffer: Vec::new(),
-            head: Vec::new(),
         }
     }
 
-    fn write(mut self) -> Result<(), Error> {
-        for value in &self.profile.value_types {
-            let message = ValueType { ty: self.strings.name(&value.name), unit: self.strings.name(&value.unit) };
-            self.message(1, &message)?;
-        }
-        self.write_samples()?;
-        let comments = self.write_tables()?;
-        self.write_header(comments)
-    }
-
-    fn write_samples(&mut self) -> Result<(), Error> {
+    /// Writes all that samples refer to, and then them: who reads it need not go back. Texts come in between, as only
+    /// they tell that.
+    fn write(mut self, out: &mut dyn Write) -> Result<(), Error> {
         let profile = self.profile;
-        let mut message = Sample::default();
+        let (mut types, mut tables) = (Vec::new(), Vec::new());
+        for value in &profile.value_types {
+            let message = ValueType { ty: self.strings.name(&value.name), unit: self.strings.name(&value.unit) };
+            encode(1, &message, &mut types);
+        }
+        self.find_what_samples_use();
+        let mut comments = comments::comments(profile);
+        comments.extend(self.tables(&mut tables));
+        comments.push(comments::SAMPLES_LAST.to_owned());
+        let header = self.header(comments);
+        out.write_all(&types)?;
+        self.strings.write(out)?;
+        out.write_all(&header)?;
+        out.write_all(&tables)?;
+        self.write_samples(out)
+    }
+
+    /// Gives locations their ids, and texts of labels their indices.
+    fn find_what_samples_use(&mut self) {
+        let (mut described, mut last) = (HashSet::<_, RandomState>::default(), None);
+        let mut labels = Vec::new();
+        for sample in self.profile.samples.iter() {
+            let mut next = sample.stack;
+            while let Some(stack) = next.filter(|stack| self.steps[stack.index()].is_none()) {
+                next = self.step(stack).caller;
+            }
+            let kind = (sample.thread, sample.labels, sample.time_ns.is_some());
+            if last != Some(kind) && described.insert(kind) {
+                labels.clear();
+                self.labels(sample, &mut labels);
+            }
+            last = Some(kind);
+        }
+    }
+
+    fn write_samples(&mut self, out: &mut dyn Write) -> Result<(), Error> {
+        let profile = self.profile;
+        let (mut message, mut buffer) = (Sample::default(), Vec::new());
         for (index, sample) in profile.samples.iter().enumerate() {
             message.clear();
             let mut next = sample.stack;
@@ -149,7 +173,9 @@ impl<'a> Writer<'a> {
             }
             message.value.extend((0..profile.samples.columns()).map(|column| profile.samples.values(column)[index]));
             self.labels(sample, &mut message.label);
-            self.message(2, &message)?;
+            buffer.clear();
+            encode(SAMPLE as u32, &message, &mut buffer);
+            out.write_all(&buffer)?;
         }
         Ok(())
     }
@@ -224,8 +250,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes what samples refer to, and returns the comments about it.
-    fn write_tables(&mut self) -> Result<Vec<String>, Error> {
+    /// Encodes what samples refer to, and returns the comments about it.
+    fn tables(&mut self, out: &mut Vec<u8>) -> Vec<String> {
         let locations: Vec<_> = std::mem::take(&mut self.locations);
         let modules = locations.iter().filter_map(|group| self.profile.frames.get(group[0]).module);
         // The first mapping names the profile.
@@ -254,10 +280,10 @@ impl<'a> Writer<'a> {
                 has_line_numbers: has.line_numbers,
                 has_inline_frames: has.inline_frames,
             };
-            self.message(3, &mapping)?;
+            encode(3, &mapping, out);
         }
         for message in &messages {
-            self.message(4, message)?;
+            encode(4, message, out);
         }
         for (index, function) in std::mem::take(&mut self.functions).into_iter().enumerate() {
             let function = self.profile.functions.get(function);
@@ -270,9 +296,9 @@ impl<'a> Writer<'a> {
                 filename: self.strings.optional(function.file),
                 start_line: i64::from(function.start_line),
             };
-            self.message(5, &function)?;
+            encode(5, &function, out);
         }
-        Ok(comments)
+        comments
     }
 
     fn location_message(&mut self, id: u64, group: &[FrameId]) -> Location {
@@ -318,12 +344,10 @@ impl<'a> Writer<'a> {
         *id
     }
 
-    /// Writes the string table and what follows it.
-    fn write_header(mut self, more_comments: Vec<String>) -> Result<(), Error> {
+    /// What is neither a table nor a sample.
+    fn header(&mut self, comments: Vec<String>) -> Vec<u8> {
         let profile = self.profile;
         let meta = &profile.meta;
-        let mut comments = comments::comments(profile);
-        comments.extend(more_comments);
         let comments: Vec<i64> = comments.into_iter().map(|comment| self.strings.added(comment.into())).collect();
         let default = profile.value_types.get(profile.default_value);
         let period_type = default
@@ -333,15 +357,8 @@ impl<'a> Writer<'a> {
             Some(index) => self.strings.name(&profile.value_types[index].name),
             None => 0,
         };
-        for text in self.strings.in_order() {
-            self.head.clear();
-            prost::encoding::encode_key(6, prost::encoding::WireType::LengthDelimited, &mut self.head);
-            prost::encoding::encode_varint(text.len() as u64, &mut self.head);
-            self.out.write_all(&self.head)?;
-            self.out.write_all(text.as_bytes())?;
-        }
-        // What is left is a profile with these fields only.
-        let rest = pprof::protos::Profile {
+        // A profile with these fields only.
+        let header = pprof::protos::Profile {
             time_nanos: meta.start_unix_ns.unwrap_or(0),
             duration_nanos: meta.duration_ns.unwrap_or(0),
             period_type,
@@ -350,17 +367,12 @@ impl<'a> Writer<'a> {
             default_sample_type,
             ..Default::default()
         };
-        self.out.write_all(&rest.encode_to_vec())?;
-        Ok(())
+        header.encode_to_vec()
     }
+}
 
-    fn message(&mut self, field: u32, message: &impl Message) -> Result<(), Error> {
-        self.buffer.clear();
-        prost::encoding::encode_key(field, prost::encoding::WireType::LengthDelimited, &mut self.buffer);
-        message.encode_length_delimited(&mut self.buffer).expect("a Vec takes any length");
-        self.out.write_all(&self.buffer)?;
-        Ok(())
-    }
+fn encode(field: u32, message: &impl Message, out: &mut Vec<u8>) {
+    prost::encoding::message::encode(field, message, out);
 }
 
 /// Whether a module looks like a program: by pprof's rule, what is neither in brackets nor a shared library.
@@ -422,7 +434,15 @@ impl<'a> Strings<'a> {
         (self.texts.insert_full(text).0 + self.before) as i64
     }
 
-    fn in_order(&self) -> impl Iterator<Item = &str> {
-        std::iter::repeat_n("", self.before).chain(self.texts.iter().map(AsRef::as_ref))
+    fn write(&self, out: &mut dyn Write) -> Result<(), Error> {
+        let mut head = Vec::new();
+        for text in std::iter::repeat_n("", self.before).chain(self.texts.iter().map(AsRef::as_ref)) {
+            head.clear();
+            prost::encoding::encode_key(6, prost::encoding::WireType::LengthDelimited, &mut head);
+            prost::encoding::encode_varint(text.len() as u64, &mut head);
+            out.write_all(&head)?;
+            out.write_all(text.as_bytes())?;
+        }
+        Ok(())
     }
 }
