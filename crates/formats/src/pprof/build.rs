@@ -124,12 +124,13 @@ impl Builder {
             return Ok(());
         }
         self.budget.take(SAMPLE_COLUMNS + 8 * sample.values.len() as u64, position)?;
-        let Built::Stack(stack) = stacks.stack(self, &list, position)? else {
+        let time_ns = labels.take_time(self, &mut sample.labels);
+        let kind = labels.kind(self, &sample.labels, position)?;
+        let Built::Stack(stack) = stacks.stack(self, &list, kind, position)? else {
             self.tables.warnings.add(&format!("a stack of more than {MAX_DEPTH} frames: its sample is left out"), here);
             return Ok(());
         };
-        let time_ns = labels.take_time(self, &mut sample.labels);
-        let (thread, labels) = labels.describe(self, &sample.labels, position)?;
+        let (thread, labels) = labels.describe(self, kind, position);
         let overflow = self.profile.samples.push(Sample { stack, thread, time_ns, labels }, &sample.values);
         overflow.map_err(|overflow| Error::overflow(&self.profile.value_types, overflow))
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use burnmark_model::{Label, LabelSetId, LabelValue, Process, Thread, ThreadId};
 use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 
 use super::build::Builder;
 use super::keys;
@@ -28,11 +29,10 @@ type Described = (Option<ThreadId>, Option<LabelSetId>);
 #[derive(Default)]
 pub(super) struct Labels {
     keys: HashMap<i64, Key, RandomState>,
-    /// By all labels but the time.
-    known: HashMap<Box<[RawLabel]>, Described, RandomState>,
-    /// Those of the sample before.
-    last: Vec<RawLabel>,
-    last_described: Described,
+    /// Each list of labels but the time, and what it says once that is asked for.
+    kinds: IndexMap<Box<[RawLabel]>, Option<Described>, RandomState>,
+    /// The one of the sample before.
+    last: usize,
     /// The label that was a time last.
     last_time: Option<RawLabel>,
 }
@@ -70,29 +70,30 @@ impl Labels {
         })
     }
 
-    /// What labels say, the time having been taken out.
-    pub(super) fn describe(
-        &mut self,
-        builder: &mut Builder,
-        labels: &[RawLabel],
-        position: u64,
-    ) -> Result<Described, Error> {
-        if labels == self.last {
-            return Ok(self.last_described);
+    /// Which list of labels this is, the time having been taken out.
+    pub(super) fn kind(&mut self, builder: &mut Builder, labels: &[RawLabel], position: u64) -> Result<usize, Error> {
+        if self.kinds.get_index(self.last).is_some_and(|(last, _)| **last == *labels) {
+            return Ok(self.last);
         }
-        let described = match self.known.get(labels) {
-            Some(known) => *known,
+        self.last = match self.kinds.get_index_of(labels) {
+            Some(known) => known,
             None => {
                 builder.budget.take(128 + 64 * labels.len() as u64, position)?;
-                let described = self.describe_new(builder, labels, position);
-                self.known.insert(labels.into(), described);
-                described
+                self.kinds.insert_full(labels.into(), None).0
             }
         };
-        self.last.clear();
-        self.last.extend_from_slice(labels);
-        self.last_described = described;
-        Ok(described)
+        Ok(self.last)
+    }
+
+    /// What the labels of a kind say.
+    pub(super) fn describe(&mut self, builder: &mut Builder, kind: usize, position: u64) -> Described {
+        if let Some(known) = self.kinds[kind] {
+            return known;
+        }
+        let labels = self.kinds.get_index(kind).expect("it was just added").0.clone();
+        let described = self.describe_new(builder, &labels, position);
+        self.kinds[kind] = Some(described);
+        described
     }
 
     fn describe_new(&mut self, builder: &mut Builder, labels: &[RawLabel], position: u64) -> Described {

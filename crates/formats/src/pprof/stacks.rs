@@ -16,20 +16,22 @@ pub(super) const MAX_DEPTH: usize = 1 << 20;
 const STEPS_PER_BYTE: u64 = 16;
 const FREE_STEPS: u64 = 1_000_000;
 
+/// How many lists are remembered.
+const REMEMBERED: usize = 32;
+
 /// Makes stacks of lists.
 #[derive(Default)]
 pub(super) struct Stacks {
-    last: LastPath,
+    /// The last list of each of some kinds of samples.
+    last: [LastPath; REMEMBERED],
     paths: Paths,
     /// How many frames the stacks have, and more that were looked at.
     steps: u64,
     /// The ids that the list begins with, up to what it shares with the last one.
     ids: Vec<u64>,
-    /// The frames that a path adds to those before.
-    added: Vec<FrameId>,
 }
 
-/// The list that became a stack last: the next one mostly has the same callers.
+/// A list that became a stack: the next one of its thread mostly has the same callers.
 #[derive(Default)]
 struct LastPath {
     /// The list's bytes. None, with no steps, after one that can't be continued.
@@ -39,6 +41,8 @@ struct LastPath {
     /// The stack at each frame, from the root; pruned ones are not there.
     stacks: Vec<paths::Step>,
     stack: Option<StackId>,
+    /// The frames that it has and the list before it had not.
+    added: Vec<FrameId>,
 }
 
 /// A location of a list.
@@ -57,9 +61,16 @@ pub(super) enum Built {
 }
 
 impl Stacks {
-    /// The stack of a list of location ids, leaf first, as they are encoded.
-    pub(super) fn stack(&mut self, builder: &mut Builder, list: &[u8], position: u64) -> Result<Built, Error> {
-        let last = &mut self.last;
+    /// The stack of a list of location ids, leaf first, as they are encoded. Samples of a `kind` are alike.
+    pub(super) fn stack(
+        &mut self,
+        builder: &mut Builder,
+        list: &[u8],
+        kind: usize,
+        position: u64,
+    ) -> Result<Built, Error> {
+        let last = &mut self.last[kind % REMEMBERED];
+        let held = last.held();
         if !list.is_empty() && last.list == list {
             return Ok(Built::Stack(last.stack));
         }
@@ -69,7 +80,7 @@ impl Stacks {
         last.steps.truncate(shared);
         let before = depth(&last.steps);
         last.stacks.truncate(before);
-        self.read_ids(&list[..list.len() - same], position)?;
+        read_ids(&list[..list.len() - same], &mut self.ids, position)?;
         let mut depth = before;
         let mut all_known = true;
         for id in self.ids.iter().rev() {
@@ -78,57 +89,62 @@ impl Stacks {
             let place = builder.place(location, position)?;
             depth += place.range().len();
             if depth > MAX_DEPTH {
-                self.last = LastPath::default();
+                *last = LastPath::default();
                 return Ok(Built::TooDeep);
             }
-            self.last.steps.push(Step { place, depth });
+            last.steps.push(Step { place, depth });
         }
-        let is_new = self.push_path(builder, shared, position)?;
-        self.steps += (if is_new { depth } else { depth - before }) as u64;
+        let stacks = builder.profile.stacks.len();
+        last.make_stacks(&mut self.paths, builder, shared);
+        let new = builder.profile.stacks.len() - stacks;
+        self.steps += (if new > 0 { depth } else { depth - before }) as u64;
         if self.steps > FREE_STEPS + STEPS_PER_BYTE * builder.tables.length.max(position) {
             return Err(malformed(position, "its stacks have more frames than a file of this size can mean: damaged"));
         }
-        let built = Built::Stack(self.last.stack);
+        let built = Built::Stack(last.stack);
         if all_known {
-            self.last.list.clear();
-            self.last.list.extend_from_slice(list);
+            last.list.clear();
+            last.list.extend_from_slice(list);
         } else {
             // What is not known is told of each time.
-            self.last = LastPath::default();
+            *last = LastPath::default();
         }
+        builder.budget.take(48 * new as u64 + last.held().saturating_sub(held), position)?;
         Ok(built)
     }
+}
 
-    fn read_ids(&mut self, mut list: &[u8], position: u64) -> Result<(), Error> {
-        self.ids.clear();
-        while !list.is_empty() {
-            let Some((id, length)) = parse_varint(list) else {
-                return Err(malformed(position, "a sample's list of locations is damaged"));
-            };
-            self.ids.push(id);
-            list = &list[length..];
-        }
-        Ok(())
+impl LastPath {
+    /// About how much memory it takes.
+    fn held(&self) -> u64 {
+        (self.list.capacity() + 16 * self.steps.capacity() + 24 * self.stacks.capacity()) as u64
     }
 
-    /// Makes the last path's stacks, of which those of the first `shared` steps are made, and tells whether
-    /// any are new.
-    fn push_path(&mut self, builder: &mut Builder, shared: usize, position: u64) -> Result<bool, Error> {
-        let path = &mut self.last;
+    /// Makes the stacks of its steps, of which those of the first `shared` are made.
+    fn make_stacks(&mut self, paths: &mut Paths, builder: &mut Builder, shared: usize) {
         let kept = match builder.prunes() {
-            false => path.steps.len(),
-            true => kept(path.steps.iter().map(|step| step.place.pruned)),
+            false => self.steps.len(),
+            true => kept(self.steps.iter().map(|step| step.place.pruned)),
         };
-        let before = builder.profile.stacks.len();
         self.added.clear();
-        for Step { place, .. } in path.steps[..kept].iter().skip(shared) {
+        for Step { place, .. } in self.steps[..kept].iter().skip(shared) {
             self.added.extend_from_slice(&builder.frames[place.range()]);
         }
-        path.stack = self.paths.extend(&mut builder.profile, &mut path.stacks, &self.added);
-        let new = builder.profile.stacks.len() - before;
-        builder.budget.take(48 * new as u64, position)?;
-        Ok(new > 0)
+        self.stack = paths.extend(&mut builder.profile, &mut self.stacks, &self.added);
     }
+}
+
+/// The numbers of a list as they are encoded.
+fn read_ids(mut list: &[u8], ids: &mut Vec<u64>, position: u64) -> Result<(), Error> {
+    ids.clear();
+    while !list.is_empty() {
+        let Some((id, length)) = parse_varint(list) else {
+            return Err(malformed(position, "a sample's list of locations is damaged"));
+        };
+        ids.push(id);
+        list = &list[length..];
+    }
+    Ok(())
 }
 
 /// How many frames a path has.
