@@ -101,8 +101,8 @@ impl Folds {
     }
 }
 
-/// A hash of all steps of a path. It is 128 bits wide and seeded anew in each process: that two paths have the same by
-/// chance is less likely than that the machine errs.
+/// A hash of all steps of a path. It is 128 bits wide, of which 96 are compared, and seeded anew in each process: that two
+/// paths have the same by chance is less likely than that the machine errs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path([u64; 2]);
 
@@ -112,10 +112,20 @@ pub struct Path([u64; 2]);
 /// path only what is new has to be looked up, from its end on.
 #[derive(Debug, Default)]
 pub struct Paths {
-    slots: Slots,
+    /// A power of two of steps, of which at most 3/4 are there. Each look-up is a new place in memory, so all that it takes
+    /// is in one.
+    steps: Zeroed<[u64; 2]>,
+    len: usize,
     folds: [Folds; 2],
-    paths: Vec<Path>,
 }
+
+/// A step as it is in the table: the path's first half, and of the second one the upper half; below it the place plus one,
+/// or 0 if there is no step.
+fn row(path: Path, place: usize) -> [u64; 2] {
+    [path.0[0], path.0[1] & !LOWER | (place as u64 + 1)]
+}
+
+const LOWER: u64 = u32::MAX as u64;
 
 impl Paths {
     /// The empty path.
@@ -131,31 +141,61 @@ impl Paths {
 
     /// Fetches what [`Paths::find`] looks at first. It changes nothing, but what follows is faster.
     pub fn fetch(&self, paths: impl Iterator<Item = Path>) {
-        self.slots.fetch(paths.map(|path| path.0[0]));
+        let steps = &*self.steps;
+        if !steps.is_empty() {
+            let met = paths.fold(0, |met, path| met ^ steps[self.first_slot(path.0[0])][1]);
+            std::hint::black_box(met);
+        }
+    }
+
+    fn first_slot(&self, half: u64) -> usize {
+        (half >> 32) as usize & (self.steps.len() - 1)
     }
 
     /// The place of the step that this path leads to, if it was added.
     pub fn find(&self, path: Path) -> Option<usize> {
-        if self.paths.is_empty() {
+        if self.len == 0 {
             return None;
         }
-        self.slots.find(path.0[0], |place| self.paths[place] == path).ok()
+        let steps = &*self.steps;
+        let [first, second] = row(path, 0);
+        let mut slot = self.first_slot(first);
+        loop {
+            let [met_first, met_second] = steps[slot];
+            if met_second & LOWER == 0 {
+                return None;
+            }
+            if met_first == first && (met_second ^ second) & !LOWER == 0 {
+                return Some((met_second & LOWER) as usize - 1);
+            }
+            slot = (slot + 1) & (steps.len() - 1);
+        }
     }
 
     /// Adds a step that was not found, and returns its place, which is how many were there; `None` if that is
     /// [`Slots::MOST`].
     pub fn add(&mut self, path: Path) -> Option<usize> {
-        let Self { slots, paths, .. } = self;
-        let place = paths.len();
+        let place = self.len;
         if place >= Slots::MOST {
             return None;
         }
-        slots.make_room(place, |place| paths[place].0[0]);
-        if let Err(slot) = slots.find(path.0[0], |_| false) {
-            slots.put(slot, path.0[0], place);
+        if place >= self.steps.len() / 4 * 3 {
+            let more = Zeroed::new((2 * self.steps.len()).max(1 << 10));
+            let before = std::mem::replace(&mut self.steps, more);
+            before.iter().filter(|row| row[1] & LOWER != 0).for_each(|row| self.put(*row));
         }
-        paths.push(path);
+        self.put(row(path, place));
+        self.len += 1;
         Some(place)
+    }
+
+    fn put(&mut self, row: [u64; 2]) {
+        let mut slot = self.first_slot(row[0]);
+        let steps = &mut *self.steps;
+        while steps[slot][1] & LOWER != 0 {
+            slot = (slot + 1) & (steps.len() - 1);
+        }
+        steps[slot] = row;
     }
 }
 

@@ -42,22 +42,26 @@ pub(super) fn build<R: Read>(tables: Tables, mut fields: Fields<R>, budget: Budg
     Ok(Parsed { profile: builder.profile, warnings: builder.tables.warnings.into_vec() })
 }
 
-/// Frames of a location in [`Builder::frames`], from the caller's end.
+/// A location's frames.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
+    /// The caller's end; mostly it is the only one.
+    outermost: FrameId,
+    /// Those inlined into it, in [`Builder::inlined`].
     first: u32,
     end: u32,
     pub(super) pruned: Pruned,
 }
 
 impl Place {
-    fn new(frames: Range<usize>, pruned: Pruned) -> Self {
+    fn new(outermost: FrameId, inlined: Range<usize>, pruned: Pruned) -> Self {
         let index = |index: usize| u32::try_from(index).expect("2^32 lines take more memory than any machine has");
-        Self { first: index(frames.start), end: index(frames.end), pruned }
+        Self { outermost, first: index(inlined.start), end: index(inlined.end), pruned }
     }
 
-    pub(super) fn range(self) -> Range<usize> {
-        self.first as usize..self.end as usize
+    /// How many frames it has.
+    pub(super) fn frames(self) -> usize {
+        1 + (self.end - self.first) as usize
     }
 }
 
@@ -73,10 +77,8 @@ pub(super) struct Builder {
     /// A function without any name is `Some(None)`.
     functions: Vec<Option<Option<FunctionId>>>,
     places: Vec<Option<Place>>,
-    /// The frames of all places.
-    pub(super) frames: Vec<FrameId>,
-    /// Where in `frames` the frame of a location is that the file has not.
-    unknown: Option<usize>,
+    /// All frames that are inlined into others.
+    inlined: Vec<FrameId>,
 }
 
 impl Builder {
@@ -90,8 +92,7 @@ impl Builder {
             modules: vec![None; tables.mappings.len()],
             functions: vec![None; tables.functions.len()],
             places: vec![None; tables.locations.len()],
-            frames: Vec::new(),
-            unknown: None,
+            inlined: Vec::new(),
             tables,
         }
     }
@@ -332,22 +333,16 @@ impl Builder {
             let what = "a sample names a location that is not there: the frame is not known";
             self.tables.warnings.add(what, Some(Position::Byte(position)));
             let unknown = Frame { function: None, module: None, address: None, line: 0, column: 0, inline_depth: 0 };
-            let first = *self.unknown.get_or_insert(self.frames.len());
-            if first == self.frames.len() {
-                self.frames.push(self.profile.frames.intern(unknown));
-            }
-            return Ok(Place::new(first..first + 1, Pruned::No));
+            return Ok(Place::new(self.profile.frames.intern(unknown), 0..0, Pruned::No));
         };
         let location = &self.tables.locations[index];
         let (lines, address, position) = (location.lines.clone(), location.address, location.position);
         self.budget.take(8 * lines.len() as u64 + 64, position)?;
         let module = self.module(location.mapping_id, position);
         let address = Some(address).filter(|address| *address != 0);
-        let first = self.frames.len();
+        let first = self.inlined.len();
         let base = Frame { function: None, module, address, line: 0, column: 0, inline_depth: 0 };
-        if lines.is_empty() {
-            self.frames.push(self.profile.frames.intern(base));
-        }
+        let mut outermost = None;
         let mut pruned = Pruned::No;
         for (depth, index) in lines.rev().enumerate() {
             let line = self.tables.lines[index].clone();
@@ -361,11 +356,24 @@ impl Builder {
             }
             let (line, column) = (small(line.line), small(line.column));
             let frame = Frame { function, line, column, inline_depth: depth as u32, ..base };
-            self.frames.push(self.profile.frames.intern(frame));
+            let frame = self.profile.frames.intern(frame);
+            match outermost {
+                None => outermost = Some(frame),
+                Some(_) => self.inlined.push(frame),
+            }
         }
-        let place = Place::new(first..self.frames.len(), pruned);
+        let outermost = outermost.unwrap_or_else(|| self.profile.frames.intern(base));
+        let place = Place::new(outermost, first..self.inlined.len(), pruned);
         self.places[index] = Some(place);
         Ok(place)
+    }
+
+    /// Adds a place's frames, from the caller's end.
+    pub(super) fn add_frames(&self, place: Place, frames: &mut Vec<FrameId>) {
+        frames.push(place.outermost);
+        if place.first < place.end {
+            frames.extend_from_slice(&self.inlined[place.first as usize..place.end as usize]);
+        }
     }
 
     fn drops(&mut self, function: FunctionId) -> bool {

@@ -87,7 +87,7 @@ impl Stacks {
             let location = builder.location(*id);
             all_known &= location.is_some();
             let place = builder.place(location, position)?;
-            depth += place.range().len();
+            depth += place.frames();
             if depth > MAX_DEPTH {
                 *last = LastPath::default();
                 return Ok(Built::TooDeep);
@@ -128,7 +128,7 @@ impl LastPath {
         };
         self.added.clear();
         for Step { place, .. } in self.steps[..kept].iter().skip(shared) {
-            self.added.extend_from_slice(&builder.frames[place.range()]);
+            builder.add_frames(*place, &mut self.added);
         }
         self.stack = paths.extend(&mut builder.profile, &mut self.stacks, &self.added);
     }
