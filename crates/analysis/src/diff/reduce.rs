@@ -140,7 +140,7 @@ fn tree(profile: &Profile, places: &Places<'_>, of_place: &[u32], merge_by: Merg
 /// Cuts the time of a profile into equal blocks.
 pub(crate) struct Clock {
     first: i64,
-    span: i128,
+    span: u128,
 }
 
 impl Clock {
@@ -149,13 +149,17 @@ impl Clock {
         let (first, last) = profile.samples.time_range()?;
         let samples = profile.samples.iter().zip(values);
         let all_timed = samples.filter(|(_, value)| **value != 0).all(|(sample, _)| sample.time_ns.is_some());
-        (all_timed && last > first).then(|| Self { first, span: i128::from(last) - i128::from(first) + 1 })
+        (all_timed && last > first).then(|| Self { first, span: u128::from(last.abs_diff(first)) + 1 })
     }
 
     pub(crate) fn block(&self, profile: &Profile, sample: usize) -> usize {
         let time = profile.samples.get(sample).time_ns.unwrap_or(self.first);
-        let passed = i128::from(time) - i128::from(self.first);
-        (passed * BLOCKS as i128 / self.span) as usize
+        let passed = time.abs_diff(self.first);
+        // What is short enough for it is computed in 64 bits, which is much faster.
+        match (passed.checked_mul(BLOCKS as u64), u64::try_from(self.span)) {
+            (Some(blocks), Ok(span)) => (blocks / span) as usize,
+            _ => (u128::from(passed) * BLOCKS as u128 / self.span) as usize,
+        }
     }
 }
 
