@@ -38,6 +38,14 @@ impl<T: Pod> Zeroed<T> {
     }
 }
 
+impl<T: Pod> Clone for Zeroed<T> {
+    fn clone(&self) -> Self {
+        let mut other = Self::new(self.len());
+        other.copy_from_slice(self);
+        other
+    }
+}
+
 impl<T: Pod> Default for Zeroed<T> {
     fn default() -> Self {
         Self { memory: Memory::Vec(Vec::new()) }
@@ -84,6 +92,7 @@ mod tests {
                 *last = 7;
             }
             assert_eq!(table.iter().sum::<u64>(), if len == 0 { 0 } else { 7 });
+            assert_eq!(table.clone().last(), table.last());
         }
     }
 }

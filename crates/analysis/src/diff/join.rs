@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use burnmark_model::Zeroed;
 use foldhash::fast::RandomState;
 
 use super::reduce::{Node, Reduced};
@@ -25,9 +26,9 @@ pub(super) struct Joint {
 pub(super) struct Run {
     pub(super) blocks: usize,
     /// Per node and block, what ends there.
-    pub(super) own: Vec<f64>,
+    pub(super) own: Zeroed<f64>,
     /// Per node and block, what ends there or deeper.
-    pub(super) total: Vec<f64>,
+    pub(super) total: Zeroed<f64>,
     /// Per node, samples that end there.
     pub(super) own_hits: Vec<f64>,
     /// Per node, samples that end there or deeper.
@@ -101,8 +102,8 @@ fn one_side(runs: &[Reduced]) -> (Side, Vec<Vec<u32>>) {
             map.push(at);
         }
         let all: f64 = run.totals.iter().sum::<f64>() * runs.len() as f64;
-        for (index, node) in run.nodes.iter().enumerate().filter(|_| all > 0.0) {
-            let own: f64 = run.own[index * run.blocks..(index + 1) * run.blocks].iter().sum();
+        for (own, node) in run.own.chunks(run.blocks).zip(&run.nodes).filter(|_| all > 0.0) {
+            let own: f64 = own.iter().sum();
             side[map[node.function as usize] as usize].1 += own / all;
         }
         of_run.push(map);
@@ -112,21 +113,23 @@ fn one_side(runs: &[Reduced]) -> (Side, Vec<Vec<u32>>) {
 
 fn numbers(run: &Reduced, map: &[u32], nodes: &[Node]) -> Run {
     let blocks = run.blocks;
-    let mut own = vec![0.0; nodes.len() * blocks];
+    let mut own = Zeroed::new(nodes.len() * blocks);
     let mut own_hits = vec![0.0; nodes.len()];
+    let (of_run, sums) = (&*run.own, &mut *own);
     for (index, at) in map.iter().enumerate() {
         let at = *at as usize;
         own_hits[at] += run.hits[index];
         for block in 0..blocks {
-            own[at * blocks + block] += run.own[index * blocks + block];
+            sums[at * blocks + block] += of_run[index * blocks + block];
         }
     }
     let (mut total, mut total_hits) = (own.clone(), own_hits.clone());
+    let sums = &mut *total;
     for (index, node) in nodes.iter().enumerate().rev() {
         let Some(parent) = node.parent.map(|parent| parent as usize) else { continue };
         total_hits[parent] += total_hits[index];
         for block in 0..blocks {
-            total[parent * blocks + block] += total[index * blocks + block];
+            sums[parent * blocks + block] += sums[index * blocks + block];
         }
     }
     Run { blocks, own, total, own_hits, total_hits, totals: run.totals.clone(), effective: run.effective }

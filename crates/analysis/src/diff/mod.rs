@@ -297,8 +297,8 @@ fn of_functions(joint: &Joint, by: RankBy) -> Vec<Quantity> {
                 };
                 let (sums, count) = &mut quantity[at];
                 *count += hits[index];
-                for (block, sum) in sums.iter_mut().enumerate() {
-                    *sum += weights[index * run.blocks + block];
+                for (sum, weight) in sums.iter_mut().zip(&weights[index * run.blocks..(index + 1) * run.blocks]) {
+                    *sum += weight;
                 }
             }
         }

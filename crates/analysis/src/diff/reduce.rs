@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use burnmark_model::{Id, Profile};
+use burnmark_model::{Id, Profile, Zeroed};
 use foldhash::fast::RandomState;
 
 use super::Facts;
@@ -31,7 +31,7 @@ pub struct Reduced {
     /// Blocks of time: [`BLOCKS`], or 1 without times.
     pub(super) blocks: usize,
     /// Per node and block, the weight of the samples that end there, in the value type's real unit.
-    pub(super) own: Vec<f64>,
+    pub(super) own: Zeroed<f64>,
     /// Per node, how many samples end there.
     pub(super) hits: Vec<f64>,
     /// Per block, the weight of all samples.
@@ -63,13 +63,14 @@ pub fn reduce(profile: &Profile, value: usize, merge_by: MergeBy) -> Result<Redu
         facts: Facts::new(profile, value),
         functions,
         blocks,
-        own: vec![0.0; nodes.len() * blocks],
+        own: Zeroed::new(nodes.len() * blocks),
         hits: vec![0.0; nodes.len()],
         totals: vec![0.0; blocks],
         effective: 0.0,
         nodes,
     };
     let (mut sum, mut squares) = (0.0, 0.0);
+    let own = &mut *reduced.own;
     for (index, (stack, value)) in profile.samples.stacks().iter().zip(values).enumerate() {
         let weight = *value as f64 / denominator;
         if weight <= 0.0 {
@@ -82,7 +83,7 @@ pub fn reduce(profile: &Profile, value: usize, merge_by: MergeBy) -> Result<Redu
         reduced.totals[block] += weight;
         if let Some(stack) = stack {
             let node = of_stack[stack.index()] as usize;
-            reduced.own[node * blocks + block] += weight;
+            own[node * blocks + block] += weight;
             reduced.hits[node] += count;
         }
     }
@@ -260,9 +261,9 @@ pub fn align_roots(before: &mut [Reduced], after: &mut [Reduced]) -> Option<Stri
 fn without_roots(run: &mut Reduced) {
     let blocks = run.blocks;
     let mut position: Vec<Option<u32>> = Vec::with_capacity(run.nodes.len());
-    let (mut nodes, mut own, mut hits): (Vec<Node>, Vec<f64>, Vec<f64>) = Default::default();
+    let mut nodes: Vec<Node> = Vec::new();
     let mut known: HashMap<(Option<u32>, u32), u32, RandomState> = HashMap::default();
-    for (index, node) in run.nodes.iter().enumerate() {
+    for node in &run.nodes {
         let Some(parent) = node.parent else {
             position.push(None);
             continue;
@@ -273,13 +274,16 @@ fn without_roots(run: &mut Reduced) {
         let at = *known.entry((parent, node.function)).or_insert(next);
         if at == next {
             nodes.push(Node { parent, function: node.function });
-            own.extend(std::iter::repeat_n(0.0, blocks));
-            hits.push(0.0);
         }
         position.push(Some(at));
-        hits[at as usize] += run.hits[index];
+    }
+    let (mut own, mut hits) = (Zeroed::new(nodes.len() * blocks), vec![0.0; nodes.len()]);
+    let (before, after) = (&*run.own, &mut *own);
+    for (index, at) in position.iter().enumerate() {
+        let Some(at) = at.map(|at| at as usize) else { continue };
+        hits[at] += run.hits[index];
         for block in 0..blocks {
-            own[at as usize * blocks + block] += run.own[index * blocks + block];
+            after[at * blocks + block] += before[index * blocks + block];
         }
     }
     (run.nodes, run.own, run.hits) = (nodes, own, hits);
