@@ -4,9 +4,11 @@
 
 mod facts;
 mod join;
+mod joint_tree;
 mod judge;
 mod output;
 pub(crate) mod reduce;
+mod sums;
 
 #[cfg(test)]
 mod laws;
@@ -22,8 +24,10 @@ use crate::matching::{Identity, Rename};
 use crate::rank::RankBy;
 use crate::stats::blocks::BLOCKS;
 use join::{Joint, Run, join};
+use joint_tree::JointTree;
 use judge::{Judge, Judged, Quantity};
 use regex::Regex;
+use sums::of_functions;
 
 /// How to compare.
 #[derive(Clone, Debug)]
@@ -222,7 +226,7 @@ pub fn diff(before: &[Reduced], after: &[Reduced], options: &DiffOptions) -> Res
     let facts = [before, after].map(|runs| runs.iter().map(|run| run.facts.clone()).collect::<Vec<_>>());
     let per_op = options.operations.is_some();
 
-    let (own, total) = rayon::join(|| of_functions(&joint, RankBy::SelfValue), || of_functions(&joint, RankBy::Total));
+    let [own, total] = of_functions([before, after], &joint);
     let quantities = match options.by {
         RankBy::SelfValue => &own,
         RankBy::Total => &total,
@@ -232,7 +236,8 @@ pub fn diff(before: &[Reduced], after: &[Reduced], options: &DiffOptions) -> Res
         .zip(&joint.functions)
         .map(|(quantity, identity)| (quantity.clone(), is_tested(identity, &options.only)))
         .collect();
-    let tree = || if options.tree { nodes(&joint, &judge, options) } else { Vec::new() };
+    let tree =
+        || if options.tree { nodes(&JointTree::new([before, after], &joint), &judge, options) } else { Vec::new() };
     let (judged, nodes) = rayon::join(|| judge.judge(&tested, options), tree);
     let mut rows = rows(&joint, &judge, &judged, [&own, &total]);
     // By self, what only calls others has nothing to compare.
@@ -278,32 +283,6 @@ fn known(identity: Option<Identity>) -> Identity {
 
 fn is_tested(identity: &[Option<Identity>; 2], only: &[Regex]) -> bool {
     only.is_empty() || identity.iter().flatten().any(|identity| only.iter().any(|regex| regex.is_match(&identity.name)))
-}
-
-/// Per function, its weight per block and its samples in every run.
-fn of_functions(joint: &Joint, by: RankBy) -> Vec<Quantity> {
-    let empty = || joint.runs.each_ref().map(|runs| runs.iter().map(|run| (vec![0.0; run.blocks], 0.0)).collect());
-    let mut quantities: Vec<Quantity> = (0..joint.functions.len()).map(|_| empty()).collect();
-    for (index, node) in joint.nodes.iter().enumerate() {
-        if by == RankBy::Total && !joint.first[index] {
-            continue;
-        }
-        let sides = quantities[node.function as usize].iter_mut().zip(&joint.runs);
-        for (quantity, runs) in sides {
-            for (at, run) in runs.iter().enumerate() {
-                let (weights, hits) = match by {
-                    RankBy::SelfValue => (&run.own, &run.own_hits),
-                    RankBy::Total => (&run.total, &run.total_hits),
-                };
-                let (sums, count) = &mut quantity[at];
-                *count += hits[index];
-                for (sum, weight) in sums.iter_mut().zip(&weights[index * run.blocks..(index + 1) * run.blocks]) {
-                    *sum += weight;
-                }
-            }
-        }
-    }
-    quantities
 }
 
 fn rows(joint: &Joint, judge: &Judge<'_>, judged: &[Judged], [own, total]: [&[Quantity]; 2]) -> Vec<DiffRow> {
@@ -395,21 +374,13 @@ fn count(rows: &[DiffRow]) -> Counts {
 }
 
 /// Frames with their verdicts; many-framed trees are judged by the same rules as functions.
-fn nodes(joint: &Joint, judge: &Judge<'_>, options: &DiffOptions) -> Vec<DiffNode> {
-    let quantity = |index: usize, total: bool| -> Quantity {
-        joint.runs.each_ref().map(|runs| {
-            let of = |run: &Run| {
-                let (weights, hits) = if total { (&run.total, &run.total_hits) } else { (&run.own, &run.own_hits) };
-                (weights[index * run.blocks..(index + 1) * run.blocks].to_vec(), hits[index])
-            };
-            runs.iter().map(of).collect()
-        })
-    };
-    let quantities: Vec<(Quantity, bool)> = (0..joint.nodes.len()).map(|index| (quantity(index, true), true)).collect();
+fn nodes(tree: &JointTree, judge: &Judge<'_>, options: &DiffOptions) -> Vec<DiffNode> {
+    let quantities: Vec<(Quantity, bool)> =
+        (0..tree.nodes.len()).map(|index| (tree.quantity(index, true), true)).collect();
     let judged = judge.judge(&quantities, options);
-    let mut nodes = Vec::with_capacity(joint.nodes.len());
-    for (index, (node, judged)) in joint.nodes.iter().zip(judged).enumerate() {
-        let own = quantity(index, false);
+    let mut nodes = Vec::with_capacity(tree.nodes.len());
+    for (index, (node, judged)) in tree.nodes.iter().zip(judged).enumerate() {
+        let own = tree.quantity(index, false);
         let totals = &quantities[index].0;
         nodes.push(DiffNode {
             parent: node.parent,

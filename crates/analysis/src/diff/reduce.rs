@@ -30,14 +30,23 @@ pub struct Reduced {
     pub(super) nodes: Vec<Node>,
     /// Blocks of time: [`BLOCKS`], or 1 without times.
     pub(super) blocks: usize,
-    /// Per node and block, the weight of the samples that end there, in the value type's real unit.
-    pub(super) own: Zeroed<f64>,
+    /// Per block and node, the weight of the samples that end there, in the value type's real unit: samples are mostly in
+    /// order of time.
+    own: Zeroed<f64>,
     /// Per node, how many samples end there.
     pub(super) hits: Vec<f64>,
     /// Per block, the weight of all samples.
     pub(super) totals: Vec<f64>,
     /// Kish's effective number of samples.
     pub(super) effective: f64,
+}
+
+impl Reduced {
+    /// Per node, the weight of the samples of a block that end there.
+    pub(super) fn own_in(&self, block: usize) -> &[f64] {
+        let nodes = self.nodes.len();
+        &self.own[block * nodes..(block + 1) * nodes]
+    }
 }
 
 /// Reduces a profile.
@@ -70,7 +79,7 @@ pub fn reduce(profile: &Profile, value: usize, merge_by: MergeBy) -> Result<Redu
         nodes,
     };
     let (mut sum, mut squares) = (0.0, 0.0);
-    let own = &mut *reduced.own;
+    let (own, nodes) = (&mut *reduced.own, reduced.nodes.len());
     for (index, (stack, value)) in profile.samples.stacks().iter().zip(values).enumerate() {
         let weight = *value as f64 / denominator;
         if weight <= 0.0 {
@@ -83,7 +92,7 @@ pub fn reduce(profile: &Profile, value: usize, merge_by: MergeBy) -> Result<Redu
         reduced.totals[block] += weight;
         if let Some(stack) = stack {
             let node = of_stack[stack.index()] as usize;
-            own[node * blocks + block] += weight;
+            own[block * nodes + node] += weight;
             reduced.hits[node] += count;
         }
     }
@@ -278,13 +287,11 @@ fn without_roots(run: &mut Reduced) {
         position.push(Some(at));
     }
     let (mut own, mut hits) = (Zeroed::new(nodes.len() * blocks), vec![0.0; nodes.len()]);
-    let (before, after) = (&*run.own, &mut *own);
-    for (index, at) in position.iter().enumerate() {
-        let Some(at) = at.map(|at| at as usize) else { continue };
-        hits[at] += run.hits[index];
-        for block in 0..blocks {
-            after[at * blocks + block] += before[index * blocks + block];
-        }
+    let kept = || (0..).zip(&position).filter_map(|(index, at): (usize, _)| Some((index, (*at)? as usize)));
+    kept().for_each(|(index, at)| hits[at] += run.hits[index]);
+    for block in 0..blocks {
+        let (before, after) = (run.own_in(block), &mut own[block * nodes.len()..(block + 1) * nodes.len()]);
+        kept().for_each(|(index, at)| after[at] += before[index]);
     }
     (run.nodes, run.own, run.hits) = (nodes, own, hits);
 }
