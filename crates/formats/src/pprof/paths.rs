@@ -3,7 +3,7 @@
 use burnmark_model::{FrameId, Id, Path, Profile, Stack, StackId};
 
 /// Steps of a path from the leaf on that are looked up at once.
-const FETCHED: usize = 8;
+const FETCHED: usize = 4;
 
 /// Where each stack of a profile is.
 #[derive(Default)]
