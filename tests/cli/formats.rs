@@ -41,6 +41,20 @@ fn several_events_are_value_types_and_none_is_dropped() {
 }
 
 #[test]
+fn a_profile_that_measures_nothing_is_no_reason_to_fail_badly() {
+    let folder = folder();
+    // A string table and nothing else is a whole pprof file.
+    std::fs::write(folder.path().join("nothing.pb"), b"\x32\x00\x32\x01a").unwrap();
+    for args in [&["convert", "nothing.pb", "-o", "out.folded"][..], &["top", "nothing.pb"]] {
+        let run = burnmark_in(folder.path(), args);
+        assert_eq!(run.code, 1, "{args:?}");
+        assert!(run.stderr.contains("no value type"), "{args:?}: {}", run.stderr);
+    }
+    assert_eq!(files(folder.path()), ["nothing.pb"]);
+    burnmark_in(folder.path(), &["convert", "nothing.pb", "-o", "out.pb.gz"]).ok();
+}
+
+#[test]
 fn every_way_out_and_back_in_tells_the_same() {
     let folder = folder();
     std::fs::write(folder.path().join("in.txt"), SCRIPT).unwrap();

@@ -31,7 +31,7 @@ fn long_text() -> Vec<u8> {
 }
 
 fn profile_of(bytes: Vec<u8>) -> Profile {
-    read(Input::Bytes(bytes), &ReadOptions::default()).expect("folded text").1.profile
+    read(Input::Bytes(bytes), &ReadOptions::default()).expect("a profile").1.profile
 }
 
 fn error_of(bytes: Vec<u8>) -> Error {
@@ -152,7 +152,42 @@ fn a_bomb_is_refused_without_the_memory_it_asks_for() {
 
 #[test]
 fn files_streams_and_bytes_read_the_same_and_count_raw_bytes() {
-    let text = long_text();
+    // Which is gone through once, and pprof with its samples first, which is gone through twice.
+    let pprof = pprof_with_samples_first();
+    assert!(pprof.len() > 17 << 20, "more than is kept of a stream in memory");
+    for text in [long_text(), pprof] {
+        read_in_all_ways(text);
+    }
+}
+
+fn pprof_with_samples_first() -> Vec<u8> {
+    use pprof::protos;
+    use prost::Message;
+    let text = |length: usize| "f".repeat(length);
+    let sample = |id| protos::Sample { location_id: vec![id, 1], value: vec![id as i64], label: Vec::new() };
+    let location =
+        |id| protos::Location { id, line: vec![protos::Line { function_id: id, line: 0 }], ..Default::default() };
+    let function = |id| protos::Function { id, name: id as i64 + 2, ..Default::default() };
+    let profile = protos::Profile {
+        sample_type: vec![protos::ValueType { ty: 1, unit: 2 }],
+        sample: (1..=10_000).map(|id| sample(id % 4 + 1)).collect(),
+        location: (1..=4).map(location).collect(),
+        function: (1..=4).map(function).collect(),
+        string_table: vec![
+            String::new(),
+            "samples".into(),
+            "count".into(),
+            text(10 << 20),
+            text(7 << 20),
+            text(1),
+            text(2),
+        ],
+        ..Default::default()
+    };
+    profile.encode_to_vec()
+}
+
+fn read_in_all_ways(text: Vec<u8>) {
     let folder = tempfile::tempdir().expect("a folder");
     let plain = profile_of(text.clone());
     for (name, bytes) in [("plain", text.clone()), ("gz", gzip(&text)), ("zst", zstd(&text))] {
@@ -164,7 +199,7 @@ fn files_streams_and_bytes_read_the_same_and_count_raw_bytes() {
         for input in [file(), stream, Input::Bytes(bytes.clone())] {
             let progress = Arc::new(AtomicU64::new(0));
             let options = ReadOptions { progress: Some(progress.clone()), ..ReadOptions::default() };
-            assert_eq!(read(input, &options).expect("folded text").1.profile, plain, "{name}");
+            assert_eq!(read(input, &options).expect("a profile").1.profile, plain, "{name}");
             assert_eq!(progress.load(Ordering::Relaxed), bytes.len() as u64, "{name}");
         }
     }

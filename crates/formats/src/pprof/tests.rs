@@ -9,6 +9,7 @@ use crate::again::Again;
 use crate::{Error, Format, Input, ReadOptions, WriteOptions};
 
 mod files;
+mod order;
 
 /// What the writer makes of a profile.
 pub(super) fn written(profile: &Profile, options: &WriteOptions) -> Vec<u8> {
