@@ -125,7 +125,8 @@ fn functions(places: &Places<'_>, merge_by: MergeBy) -> (Vec<Identity>, Vec<u32>
 
 fn tree(profile: &Profile, places: &Places<'_>, of_place: &[u32], merge_by: MergeBy) -> (Vec<Node>, Vec<u32>) {
     let mut nodes: Vec<Node> = Vec::new();
-    let mut known: HashMap<(Option<u32>, u32), u32, RandomState> = HashMap::default();
+    // By the parent, counted from 1, and the function in one number: there are millions.
+    let mut known: HashMap<u64, u32, RandomState> = HashMap::default();
     let mut of_stack: Vec<u32> = Vec::with_capacity(profile.stacks.len());
     for (_, stack) in profile.stacks.iter() {
         let parent = stack.parent.map(|parent| of_stack[parent.index()]);
@@ -135,7 +136,8 @@ fn tree(profile: &Profile, places: &Places<'_>, of_place: &[u32], merge_by: Merg
             Some(node) => node,
             None => {
                 let next = nodes.len() as u32;
-                let node = *known.entry((parent, function)).or_insert(next);
+                let key = parent.map_or(0, |parent| u64::from(parent) + 1) << 32 | u64::from(function);
+                let node = *known.entry(key).or_insert(next);
                 if node == next {
                     nodes.push(Node { parent, function });
                 }
