@@ -128,6 +128,14 @@ fn row(path: Path, place: usize) -> [u64; 2] {
 const LOWER: u64 = u32::MAX as u64;
 
 impl Paths {
+    /// Makes room for so many steps, if there are none yet.
+    pub fn reserve(&mut self, steps: usize) {
+        let slots = (steps.min(Slots::MOST).div_ceil(3) * 4).next_power_of_two();
+        if self.len == 0 && slots > self.steps.len() {
+            self.steps = Zeroed::new(slots);
+        }
+    }
+
     /// The empty path.
     pub fn root(&self) -> Path {
         Path(self.folds.map(|folds| folds.start()))
@@ -206,6 +214,7 @@ mod tests {
     #[test]
     fn what_was_added_is_found_and_nothing_else() {
         let mut paths = Paths::default();
+        paths.reserve(1200);
         let mut all = Vec::new();
         let mut path = paths.root();
         for number in 0..5000 {

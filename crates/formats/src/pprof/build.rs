@@ -25,7 +25,9 @@ pub(super) fn build<R: Read>(tables: Tables, mut fields: Fields<R>, budget: Budg
     let is_rest = tables.samples_follow;
     let mut builder = Builder::new(tables, budget);
     builder.describe();
-    let (mut stacks, mut labels, mut sample) = Default::default();
+    let (mut stacks, mut labels, mut sample) = (Stacks::default(), Labels::default(), RawSample::default());
+    let many = builder.hints.stacks;
+    stacks.reserve(&mut builder, many);
     let limit = |number| (number == SAMPLE || (is_rest && number <= LAST_KNOWN)).then_some(MAX_MESSAGE);
     while let Some(field) = fields.next(limit)? {
         match field.value {

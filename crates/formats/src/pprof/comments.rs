@@ -10,6 +10,7 @@
 //! | `module_kind.I` | what the mapping of id I is, where its name does not tell it |
 //! | `other.KEY` | as in [`Meta::other`], with `%` and `=` in the key as `%25` and `%3D` |
 //! | `samples` | `last`: all else stands before the samples |
+//! | `stacks` | about how many stacks there are, so that there is room for them |
 //! | `note` | a note that would look like one of these |
 
 use std::collections::HashMap;
@@ -21,12 +22,16 @@ const PREFIX: &str = "burnmark.";
 /// The comment of a file in which all else stands before the samples: who reads it need go through it only once.
 pub(super) const SAMPLES_LAST: &str = "burnmark.samples=last";
 
+/// From how many stacks on it is worth the comment.
+const MANY_STACKS: usize = 50_000;
+
 /// What comments say beyond metadata.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Hints {
     pub(super) default_value: Option<usize>,
     pub(super) denominators: HashMap<usize, u32>,
     pub(super) module_kinds: HashMap<u64, ModuleKind>,
+    pub(super) stacks: usize,
     /// Keys that are not known: a newer burnmark's, or damaged.
     pub(super) unknown: bool,
 }
@@ -60,6 +65,9 @@ pub(super) fn comments(profile: &Profile) -> Vec<String> {
     }
     for (index, value) in profile.value_types.iter().enumerate().filter(|(_, value)| value.denominator != 1) {
         add(&format!("denominator.{index}"), &value.denominator.to_string());
+    }
+    if profile.stacks.len() >= MANY_STACKS {
+        add("stacks", &profile.stacks.len().to_string());
     }
     if default_by_name(profile) != Some(profile.default_value) {
         add("default_value", &profile.default_value.to_string());
@@ -114,6 +122,7 @@ pub(super) fn apply(comment: &str, meta: &mut Meta, hints: &mut Hints) {
         "zero" if value == "start_unix_ns" => meta.start_unix_ns = Some(0),
         "zero" if value == "duration_ns" => meta.duration_ns = Some(0),
         "default_value" => hints.default_value = value.parse().ok(),
+        "stacks" => hints.stacks = value.parse().unwrap_or_default(),
         "note" => meta.notes.push(value.to_owned()),
         // It was looked for before.
         "samples" if value == "last" => {}

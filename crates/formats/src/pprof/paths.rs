@@ -17,6 +17,11 @@ pub(super) struct Step {
 }
 
 impl Paths {
+    /// Makes room for so many stacks.
+    pub(super) fn reserve(&mut self, stacks: usize) {
+        self.0.reserve(stacks);
+    }
+
     /// Continues a path, from its root, by these frames, and returns its stack. All stacks of the profile must come from
     /// here.
     pub(super) fn extend(

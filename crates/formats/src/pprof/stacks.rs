@@ -16,6 +16,9 @@ pub(super) const MAX_DEPTH: usize = 1 << 20;
 const STEPS_PER_BYTE: u64 = 16;
 const FREE_STEPS: u64 = 1_000_000;
 
+/// For how many stacks there is room from the start at most.
+const MOST_ROOM: usize = 3 << 20;
+
 /// How many lists are remembered.
 const REMEMBERED: usize = 32;
 
@@ -61,6 +64,13 @@ pub(super) enum Built {
 }
 
 impl Stacks {
+    /// Makes room for about so many stacks; for fewer if what was read so far is too short for that to be believed.
+    pub(super) fn reserve(&mut self, builder: &mut Builder, stacks: usize) {
+        let stacks = stacks.min(MOST_ROOM).min(builder.tables.length as usize);
+        self.paths.reserve(stacks);
+        builder.profile.stacks.reserve_new(stacks);
+    }
+
     /// The stack of a list of location ids, leaf first, as they are encoded. Samples of a `kind` are alike.
     pub(super) fn stack(
         &mut self,
