@@ -1,11 +1,12 @@
 //! Inputs that are read more than once.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read, Seek, Write};
 use std::sync::atomic::Ordering;
 
 use tempfile::SpooledTempFile;
 
+use crate::decode::Source;
 use crate::{Error, Input, ReadOptions, input};
 
 /// Up to how many bytes are kept in memory of what can be read only once.
@@ -17,22 +18,22 @@ pub(crate) enum Again {
     File(File, u64),
     /// Plain bytes.
     Bytes(Vec<u8>),
-    /// What came as a stream, with compression taken off.
-    Kept(SpooledTempFile),
+    /// A stream, with compression taken off, and what was read of it.
+    Stream(Source, SpooledTempFile),
 }
 
 impl Again {
-    /// Of an input as [`input::open`] returns it, and the file that it comes from. A stream is read to its end: beyond a
-    /// bound it is kept in a file without a name, where the system keeps temporary ones.
-    pub(crate) fn new(input: Input, file: Option<(File, u64)>) -> Result<Self, Error> {
-        Ok(match (input, file) {
+    /// Of an input as [`input::open`] returns it, and the file that it comes from. Of a stream, what is read is kept:
+    /// beyond a bound in a file without a name, where the system keeps temporary ones.
+    pub(crate) fn new(input: Input, file: Option<(File, u64)>) -> Self {
+        match (input, file) {
             (Input::File { file, len }, _) | (Input::Stream(_), Some((file, len))) => Self::File(file, len),
             (Input::Bytes(bytes), _) => Self::Bytes(bytes),
-            (Input::Stream(stream), None) => Self::Kept(keep(stream)?),
-        })
+            (Input::Stream(stream), None) => Self::Stream(stream, tempfile::spooled_tempfile(IN_MEMORY)),
+        }
     }
 
-    /// All of it, with compression taken off. The progress of reading a file begins anew.
+    /// All of it from its start, with compression taken off. The progress of reading a file begins anew.
     pub(crate) fn reader(&mut self, options: &ReadOptions) -> Result<Box<dyn Read + Send + '_>, Error> {
         Ok(match self {
             Self::File(file, len) => {
@@ -43,27 +44,37 @@ impl Again {
                 input::open(file, options)?.input.into_reader(options)
             }
             Self::Bytes(bytes) => Box::new(Cursor::new(bytes.as_slice())),
-            Self::Kept(kept) => {
+            Self::Stream(stream, kept) => {
                 kept.rewind()?;
-                Box::new(kept)
+                let limit = options.max_decompressed;
+                Box::new(Kept { stream, kept, is_past: false, length: 0, limit })
             }
         })
     }
 }
 
-fn keep(mut stream: impl Read) -> Result<SpooledTempFile, Error> {
-    let mut kept = tempfile::spooled_tempfile(IN_MEMORY);
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        let length = match stream.read(&mut buffer) {
-            Ok(0) => return Ok(kept),
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error.into()),
-        };
-        io::Write::write_all(&mut kept, &buffer[..length]).map_err(|error| {
-            let what = format!("{error} while it was kept in a temporary file: save it in a file, and name that");
-            io::Error::new(error.kind(), what)
-        })?;
+/// What was kept, and then the rest of a stream, which is kept, too.
+struct Kept<'a> {
+    stream: &'a mut Source,
+    kept: &'a mut SpooledTempFile,
+    /// Whether all that was kept before has been read.
+    is_past: bool,
+    length: u64,
+    limit: u64,
+}
+
+impl Read for Kept<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut length = if self.is_past { 0 } else { self.kept.read(buffer)? };
+        if length == 0 {
+            self.is_past = true;
+            length = self.stream.read(buffer)?;
+            self.kept.write_all(&buffer[..length]).map_err(|error| {
+                let what = format!("{error} while it was kept in a temporary file: save it in a file, and name that");
+                io::Error::new(error.kind(), what)
+            })?;
+        }
+        self.length += length as u64;
+        if self.length > self.limit { Err(Error::TooLarge { limit: self.limit }.into()) } else { Ok(length) }
     }
 }

@@ -101,7 +101,7 @@ pub fn read(input: Input, options: &ReadOptions) -> Result<(Format, Parsed), Err
     let parsed = match format {
         Format::PerfScript => perf_script::read(opened.input, options)?,
         Format::Folded => folded::read(opened.input, options)?,
-        Format::Pprof => pprof::read(Again::new(opened.input, opened.file)?, options)?,
+        Format::Pprof => pprof::read(Again::new(opened.input, opened.file), options)?,
         Format::Cpuprofile => cpuprofile::read(opened.input, options)?,
         Format::Heapprofile => cpuprofile::read_heap(opened.input, options)?,
     };

@@ -20,8 +20,9 @@ use crate::{Error, modules};
 /// What a sample's columns take but for its values: stack, thread, time and labels.
 const SAMPLE_COLUMNS: u64 = 20;
 
-/// Makes the profile of a file's tables, and of the samples among its fields.
-pub(super) fn build<R: Read>(tables: Tables, mut fields: Fields<R>, budget: Budget) -> Result<Parsed, Error> {
+/// Makes the profile of a file's tables, and of the samples among its fields; `None` if only samples should follow, and
+/// more does.
+pub(super) fn build<R: Read>(tables: Tables, mut fields: Fields<R>, budget: Budget) -> Result<Option<Parsed>, Error> {
     let is_rest = tables.samples_follow;
     let mut builder = Builder::new(tables, budget);
     builder.describe();
@@ -34,14 +35,11 @@ pub(super) fn build<R: Read>(tables: Tables, mut fields: Fields<R>, budget: Budg
             Value::Bytes(message) if field.number == SAMPLE => {
                 builder.add(message, field.position, &mut stacks, &mut labels, &mut sample)?;
             }
-            _ if is_rest && field.number <= LAST_KNOWN => {
-                let what = "the file says that its samples are last, and more follows them, which is left out";
-                builder.tables.warnings.add(what, Some(Position::Byte(field.position)));
-            }
+            _ if is_rest && field.number <= LAST_KNOWN => return Ok(None),
             _ => {}
         }
     }
-    Ok(Parsed { profile: builder.profile, warnings: builder.tables.warnings.into_vec() })
+    Ok(Some(Parsed { profile: builder.profile, warnings: builder.tables.warnings.into_vec() }))
 }
 
 /// A location's frames.

@@ -6,7 +6,7 @@ use burnmark_model::Position;
 use pprof::protos::{Function, Mapping, ValueType};
 use prost::Message;
 
-use super::wire::{Field, Fields, Value, malformed, parse_varint};
+use super::wire::{Field, Fields, LAST_KNOWN, Value, malformed, parse_varint};
 use super::{Line, Location, comments};
 use crate::budget::Budget;
 use crate::ids::Ids;
@@ -93,18 +93,18 @@ impl StringTable {
     }
 }
 
-/// Goes through a whole file, or up to its samples if it says that they are last.
-pub(super) fn collect<R: Read>(fields: &mut Fields<R>, budget: &mut Budget) -> Result<Tables, Error> {
+/// Goes through a whole file; or up to its samples, if `may_stop` and it says that they are last.
+pub(super) fn collect<R: Read>(fields: &mut Fields<R>, budget: &mut Budget, may_stop: bool) -> Result<Tables, Error> {
     let mut tables = Tables::default();
     let limit = |number| match number {
         SAMPLE => None,
         6 => Some(MAX_TEXT),
-        1..=15 => Some(MAX_MESSAGE),
+        1..=LAST_KNOWN => Some(MAX_MESSAGE),
         _ => None,
     };
-    let mut is_first = true;
+    let mut look = may_stop;
     while let Some(number) = fields.peek()? {
-        if number == SAMPLE && std::mem::take(&mut is_first) && tables.say_samples_are_last() {
+        if number == SAMPLE && std::mem::take(&mut look) && tables.say_samples_are_last() {
             tables.samples_follow = true;
             break;
         }

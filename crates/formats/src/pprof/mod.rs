@@ -82,10 +82,17 @@ struct Line {
 pub(crate) fn read(mut input: Again, options: &ReadOptions) -> Result<Parsed, Error> {
     let mut budget = Budget::new(Format::Pprof, options.max_decompressed);
     let mut fields = Fields::new(input.reader(options)?);
-    let tables = collect::collect(&mut fields, &mut budget)?;
+    let mut tables = collect::collect(&mut fields, &mut budget, true)?;
     if tables.samples_follow {
-        return build::build(tables, fields, budget);
+        // What goes wrong may do so because it is not as the file says.
+        if let Ok(Some(parsed)) = build::build(tables, fields, budget) {
+            return Ok(parsed);
+        }
+        budget = Budget::new(Format::Pprof, options.max_decompressed);
+        tables = collect::collect(&mut Fields::new(input.reader(options)?), &mut budget, false)?;
+    } else {
+        drop(fields);
     }
-    drop(fields);
-    build::build(tables, Fields::new(input.reader(options)?), budget)
+    let parsed = build::build(tables, Fields::new(input.reader(options)?), budget)?;
+    Ok(parsed.expect("nothing else was left to follow"))
 }

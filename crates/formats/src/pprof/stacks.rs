@@ -1,6 +1,9 @@
 //! Lists of locations become stacks.
 
+use std::collections::HashMap;
+
 use burnmark_model::{FrameId, StackId};
+use foldhash::fast::RandomState;
 
 use super::build::{Builder, Place};
 use super::paths::{self, Paths};
@@ -16,6 +19,9 @@ pub(super) const MAX_DEPTH: usize = 1 << 20;
 const STEPS_PER_BYTE: u64 = 16;
 const FREE_STEPS: u64 = 1_000_000;
 
+/// Paths of so many frames or bytes are remembered once, not for each kind: each takes memory.
+const DEEP: usize = 1 << 14;
+
 /// For how many stacks there is room from the start at most.
 const MOST_ROOM: usize = 3 << 20;
 
@@ -27,8 +33,16 @@ const REMEMBERED: usize = 32;
 pub(super) struct Stacks {
     /// The last list of each of some kinds of samples.
     last: [LastPath; REMEMBERED],
+    /// The last one that was long.
+    last_long: LastPath,
+    /// How much memory these take, and how much they took at most.
+    held: u64,
+    most_held: u64,
+    /// Lists that stand for many more frames than they have bytes: so that not much can be asked for by little, again and
+    /// again.
+    dense: HashMap<Box<[u8]>, Option<StackId>, RandomState>,
     paths: Paths,
-    /// How many frames the stacks have, and more that were looked at.
+    /// How many frames the stacks have.
     steps: u64,
     /// The ids that the list begins with, up to what it shares with the last one.
     ids: Vec<u64>,
@@ -79,55 +93,104 @@ impl Stacks {
         kind: usize,
         position: u64,
     ) -> Result<Built, Error> {
-        let last = &mut self.last[kind % REMEMBERED];
-        let held = last.held();
+        let last = if list.len() > DEEP { &mut self.last_long } else { &mut self.last[kind % REMEMBERED] };
         if !list.is_empty() && last.list == list {
             return Ok(Built::Stack(last.stack));
         }
-        let same = shared_end(&last.list, list);
-        let gone = last.list[..last.list.len() - same].iter().filter(|byte| **byte < 0x80).count();
-        let shared = last.steps.len() - gone;
-        last.steps.truncate(shared);
-        let before = depth(&last.steps);
-        last.stacks.truncate(before);
-        read_ids(&list[..list.len() - same], &mut self.ids, position)?;
-        let mut depth = before;
-        let mut all_known = true;
-        for id in self.ids.iter().rev() {
-            let location = builder.location(*id);
-            all_known &= location.is_some();
-            let place = builder.place(location, position)?;
-            depth += place.frames();
-            if depth > MAX_DEPTH {
-                *last = LastPath::default();
-                return Ok(Built::TooDeep);
-            }
-            last.steps.push(Step { place, depth });
+        if let Some(known) = self.dense.get(list) {
+            return Ok(Built::Stack(*known));
         }
-        let stacks = builder.profile.stacks.len();
-        last.make_stacks(&mut self.paths, builder, shared);
-        let new = builder.profile.stacks.len() - stacks;
-        self.steps += (if new > 0 { depth } else { depth - before }) as u64;
+        let held = last.held();
+        let Some(shared) = last.go_on(builder, list, &mut self.ids, position)? else {
+            self.held -= held;
+            *last = LastPath::default();
+            return Ok(Built::TooDeep);
+        };
+        let (depth, stacks) = (depth(&last.steps), builder.profile.stacks.len());
+        last.make_stacks(&mut self.paths, builder, shared.steps);
+        let (built, new) = (last.stack, builder.profile.stacks.len() - stacks);
+        let is_dense = depth - shared.depth > STEPS_PER_BYTE as usize * list.len();
+        if is_dense {
+            builder.budget.take(list.len() as u64 + 64, position)?;
+            self.dense.insert(list.into(), built);
+        }
+        if is_dense || new > 0 {
+            self.steps += depth as u64;
+        }
         if self.steps > FREE_STEPS + STEPS_PER_BYTE * builder.tables.length.max(position) {
             return Err(malformed(position, "its stacks have more frames than a file of this size can mean: damaged"));
         }
-        let built = Built::Stack(last.stack);
-        if all_known {
+        if list.len() <= DEEP && depth > DEEP {
+            *last = LastPath::default();
+        } else if shared.all_known {
             last.list.clear();
             last.list.extend_from_slice(list);
         } else {
             // What is not known is told of each time.
-            *last = LastPath::default();
+            last.forget();
         }
-        builder.budget.take(48 * new as u64 + last.held().saturating_sub(held), position)?;
-        Ok(built)
+        self.held = self.held + last.held() - held;
+        let more = self.held.saturating_sub(self.most_held);
+        self.most_held += more;
+        builder.budget.take(48 * new as u64 + more, position)?;
+        Ok(Built::Stack(built))
     }
+}
+
+/// What a list has of the one before.
+struct Shared {
+    /// How many locations.
+    steps: usize,
+    /// How many frames.
+    depth: usize,
+    /// Whether the file has all the other locations.
+    all_known: bool,
 }
 
 impl LastPath {
     /// About how much memory it takes.
     fn held(&self) -> u64 {
-        (self.list.capacity() + 16 * self.steps.capacity() + 24 * self.stacks.capacity()) as u64
+        let Self { list, steps, stacks, added, .. } = self;
+        let bytes = list.capacity()
+            + size_of::<Step>() * steps.capacity()
+            + size_of::<paths::Step>() * stacks.capacity()
+            + size_of::<FrameId>() * added.capacity();
+        bytes as u64
+    }
+
+    /// Has nothing in common with what comes next.
+    fn forget(&mut self) {
+        self.list.clear();
+        self.steps.clear();
+        self.stacks.clear();
+    }
+
+    /// Takes the steps of another list; `None` if these are too many.
+    fn go_on(
+        &mut self,
+        builder: &mut Builder,
+        list: &[u8],
+        ids: &mut Vec<u64>,
+        position: u64,
+    ) -> Result<Option<Shared>, Error> {
+        let same = shared_end(&self.list, list);
+        let gone = self.list[..self.list.len() - same].iter().filter(|byte| **byte < 0x80).count();
+        self.steps.truncate(self.steps.len() - gone);
+        let mut depth = depth(&self.steps);
+        self.stacks.truncate(depth);
+        let mut shared = Shared { steps: self.steps.len(), depth, all_known: true };
+        read_ids(&list[..list.len() - same], ids, position)?;
+        for id in ids.iter().rev() {
+            let location = builder.location(*id);
+            shared.all_known &= location.is_some();
+            let place = builder.place(location, position)?;
+            depth += place.frames();
+            if depth > MAX_DEPTH {
+                return Ok(None);
+            }
+            self.steps.push(Step { place, depth });
+        }
+        Ok(Some(shared))
     }
 
     /// Makes the stacks of its steps, of which those of the first `shared` are made.
