@@ -9,7 +9,7 @@ use crate::{Error, Format};
 const SHARE: u64 = 8;
 
 /// Memory that may still be taken.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Budget {
     format: Format,
     held: u64,

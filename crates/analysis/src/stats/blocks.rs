@@ -10,7 +10,7 @@
 //! too little of a correlation: phases of a twentieth of the run then raise an alarm in 8 % of the comparisons of equal
 //! programs, not in the page's 6 %. Taking out the whole bias gives 5.9 %, for 4 to 5 points of power (`simulation.rs`).
 
-use super::{Estimate, t_test};
+use super::{Estimate, change, t_test};
 
 /// Blocks that a profile is cut into.
 pub const BLOCKS: usize = 10;
@@ -149,7 +149,7 @@ pub fn compare_costs(before: &Series<'_>, after: &Series<'_>, operations: [f64; 
 }
 
 fn finish(values: [f64; 2], variance: f64, independent: f64, blocks: usize) -> Estimate {
-    let delta = values[1] - values[0];
+    let delta = change(values);
     let df = 2.0 * (blocks as f64 - 1.0);
     let (p, interval) = t_test(delta, variance.sqrt(), df);
     let inflation = (independent > 0.0).then(|| variance / independent);
@@ -174,7 +174,7 @@ pub fn compare_untimed_costs(before: &Series<'_>, after: &Series<'_>, operations
 }
 
 fn untimed(values: [f64; 2], variance: f64) -> Estimate {
-    let delta = values[1] - values[0];
+    let delta = change(values);
     let (p, interval) = t_test(delta, variance.sqrt(), f64::INFINITY);
     Estimate { before: values[0], after: values[1], delta, interval, p, inflation: None }
 }

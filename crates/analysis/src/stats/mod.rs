@@ -45,6 +45,14 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     }
 }
 
+/// What a value has changed by: nothing where that is no more than the roundoff of sums. Without any variance it would
+/// count as sure.
+pub(crate) fn change([before, after]: [f64; 2]) -> f64 {
+    const ROUNDOFF: f64 = 1e-10;
+    let delta = after - before;
+    if delta.abs() <= ROUNDOFF * before.abs().max(after.abs()) { 0.0 } else { delta }
+}
+
 /// Two-sided p-value and 95 % interval of a difference with this standard error.
 pub(crate) fn t_test(delta: f64, error: f64, df: f64) -> (f64, [f64; 2]) {
     if error <= 0.0 {
@@ -57,6 +65,14 @@ pub(crate) fn t_test(delta: f64, error: f64, df: f64) -> (f64, [f64; 2]) {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn roundoff_is_no_change() {
+        let sum = (0..10).map(|_| 0.1).sum::<f64>();
+        assert!(sum != 1.0 && super::change([sum, 1.0]) == 0.0 && super::change([-sum, -1.0]) == 0.0);
+        assert_eq!(super::change([0.0, 1e-300]), 1e-300);
+        assert_eq!(super::change([1.0, 1.0 + 1e-6]), 1.0 + 1e-6 - 1.0);
+    }
+
     #[test]
     fn medians_of_even_numbers_lie_between_the_two_in_the_middle() {
         assert_eq!(super::median([]), None);

@@ -1,7 +1,7 @@
 //! Several runs against several: what differs from run to run (layout of memory, the machine's other work) is seen here
 //! and nowhere else.
 
-use super::t_test;
+use super::{change, t_test};
 
 /// The fewest runs a side that are compared.
 pub const LEAST_RUNS: usize = 3;
@@ -57,7 +57,7 @@ pub struct Welch {
 /// chance. `None` with fewer than two runs on a side.
 pub fn welch(before: &[RunValue], after: &[RunValue]) -> Option<Welch> {
     let (before, after) = (Side::new(before)?, Side::new(after)?);
-    let delta = after.mean - before.mean;
+    let delta = change([before.mean, after.mean]);
     let (a, b) = (before.variance / before.runs, after.variance / after.runs);
     let error = (a + b).sqrt();
     let df = (a + b) * (a + b) / (a * a / (before.runs - 1.0) + b * b / (after.runs - 1.0));

@@ -7,7 +7,7 @@ use burnmark_model::{
     Frame, FrameId, Function, FunctionId, Module, ModuleId, Parsed, Position, Profile, Sample, StringId, ValueType,
 };
 
-use super::collect::{MAX_MESSAGE, SAMPLE, Tables, undecodable};
+use super::collect::{MAX_MESSAGE, SAMPLE, Tables, sample_bytes, undecodable};
 use super::comments::{self, Hints};
 use super::labels::Labels;
 use super::prune::{Pruned, Pruner};
@@ -16,9 +16,6 @@ use super::stacks::{Built, MAX_DEPTH, Stacks};
 use super::wire::{Fields, LAST_KNOWN, Value, malformed};
 use crate::budget::Budget;
 use crate::{Error, modules};
-
-/// What a sample's columns take but for its values: stack, thread, time and labels.
-const SAMPLE_COLUMNS: u64 = 20;
 
 /// Makes the profile of a file's tables, and of the samples among its fields; `None` if only samples should follow, and
 /// more does.
@@ -79,6 +76,7 @@ pub(super) struct Builder {
     places: Vec<Option<Place>>,
     /// All frames that are inlined into others.
     inlined: Vec<FrameId>,
+    unknown: Option<Place>,
 }
 
 impl Builder {
@@ -93,6 +91,7 @@ impl Builder {
             functions: vec![None; tables.functions.len()],
             places: vec![None; tables.locations.len()],
             inlined: Vec::new(),
+            unknown: None,
             tables,
         }
     }
@@ -119,12 +118,12 @@ impl Builder {
                 "there are samples but no sample_type to say what their values are: damaged, or written wrongly",
             ));
         }
+        self.budget.take(sample_bytes(sample.values.len()), position)?;
         if sample.values.len() != self.profile.value_types.len() {
             let what = "a sample has more or fewer values than there are value types: it is left out";
             self.tables.warnings.add(what, here);
             return Ok(());
         }
-        self.budget.take(SAMPLE_COLUMNS + 8 * sample.values.len() as u64, position)?;
         let time_ns = labels.take_time(self, &mut sample.labels);
         let kind = labels.kind(self, &sample.labels, position)?;
         let Built::Stack(stack) = stacks.stack(self, &list, kind, position)? else {
@@ -319,22 +318,30 @@ impl Builder {
         self.tables.location_ids.get(id)
     }
 
-    /// The frames of a location; of one that the file has not, one that is not known.
+    /// The frames of a location.
     #[inline]
-    pub(super) fn place(&mut self, location: Option<u32>, position: u64) -> Result<Place, Error> {
-        match location.and_then(|index| self.places[index as usize]) {
+    pub(super) fn place(&mut self, location: u32) -> Result<Place, Error> {
+        match self.places[location as usize] {
             Some(place) => Ok(place),
-            None => self.new_place(location, position),
+            None => self.new_place(location as usize),
         }
     }
 
-    fn new_place(&mut self, location: Option<u32>, position: u64) -> Result<Place, Error> {
-        let Some(index) = location.map(|index| index as usize) else {
-            let what = "a sample names a location that is not there: the frame is not known";
-            self.tables.warnings.add(what, Some(Position::Byte(position)));
+    /// The frame of a location that the file has not.
+    pub(super) fn unknown_place(&mut self) -> Place {
+        *self.unknown.get_or_insert_with(|| {
             let unknown = Frame { function: None, module: None, address: None, line: 0, column: 0, inline_depth: 0 };
-            return Ok(Place::new(self.profile.frames.intern(unknown), 0..0, Pruned::No));
-        };
+            Place::new(self.profile.frames.intern(unknown), 0..0, Pruned::No)
+        })
+    }
+
+    /// Tells of so many locations that a sample names, and the file has not.
+    pub(super) fn warn_of_unknown(&mut self, count: u64, position: u64) {
+        let what = "a sample names a location that is not there: the frame is not known";
+        self.tables.warnings.add_many(what, Some(Position::Byte(position)), count);
+    }
+
+    fn new_place(&mut self, index: usize) -> Result<Place, Error> {
         let location = &self.tables.locations[index];
         let (lines, address, position) = (location.lines.clone(), location.address, location.position);
         self.budget.take(8 * lines.len() as u64 + 64, position)?;

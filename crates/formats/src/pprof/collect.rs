@@ -103,18 +103,28 @@ pub(super) fn collect<R: Read>(fields: &mut Fields<R>, budget: &mut Budget, may_
         _ => None,
     };
     let mut look = may_stop;
+    // They are held later; but if they will be too many, that is known now.
+    let mut samples = budget.clone();
     while let Some(number) = fields.peek()? {
         if number == SAMPLE && std::mem::take(&mut look) && tables.say_samples_are_last() {
             tables.samples_follow = true;
             break;
         }
-        if let Some(field) = fields.next(limit)? {
+        let Some(field) = fields.next(limit)? else { break };
+        if field.number == SAMPLE && field.value == Value::Skipped {
+            samples.take(sample_bytes(tables.value_types.len()), field.position)?;
+        } else {
             let held = add_field(&mut tables, &field)?;
             budget.take(held, field.position)?;
         }
     }
     tables.length = fields.offset();
     Ok(tables)
+}
+
+/// About how much memory a sample with so many values takes in the profile: stack, thread, time, labels and values.
+pub(super) fn sample_bytes(values: usize) -> u64 {
+    20 + 8 * values as u64
 }
 
 /// Takes in one field, and tells about how much memory that took.

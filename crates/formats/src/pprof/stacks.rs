@@ -106,6 +106,7 @@ impl Stacks {
             *last = LastPath::default();
             return Ok(Built::TooDeep);
         };
+        builder.warn_of_unknown(shared.unknown, position);
         let (depth, stacks) = (depth(&last.steps), builder.profile.stacks.len());
         last.make_stacks(&mut self.paths, builder, shared.steps);
         let (built, new) = (last.stack, builder.profile.stacks.len() - stacks);
@@ -122,7 +123,7 @@ impl Stacks {
         }
         if list.len() <= DEEP && depth > DEEP {
             *last = LastPath::default();
-        } else if shared.all_known {
+        } else if shared.unknown == 0 {
             last.list.clear();
             last.list.extend_from_slice(list);
         } else {
@@ -143,8 +144,8 @@ struct Shared {
     steps: usize,
     /// How many frames.
     depth: usize,
-    /// Whether the file has all the other locations.
-    all_known: bool,
+    /// How many of the other locations the file has not.
+    unknown: u64,
 }
 
 impl LastPath {
@@ -178,12 +179,16 @@ impl LastPath {
         self.steps.truncate(self.steps.len() - gone);
         let mut depth = depth(&self.steps);
         self.stacks.truncate(depth);
-        let mut shared = Shared { steps: self.steps.len(), depth, all_known: true };
+        let mut shared = Shared { steps: self.steps.len(), depth, unknown: 0 };
         read_ids(&list[..list.len() - same], ids, position)?;
         for id in ids.iter().rev() {
-            let location = builder.location(*id);
-            shared.all_known &= location.is_some();
-            let place = builder.place(location, position)?;
+            let place = match builder.location(*id) {
+                Some(location) => builder.place(location)?,
+                None => {
+                    shared.unknown += 1;
+                    builder.unknown_place()
+                }
+            };
             depth += place.frames();
             if depth > MAX_DEPTH {
                 return Ok(None);

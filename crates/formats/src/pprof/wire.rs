@@ -20,6 +20,8 @@ pub(super) enum Value<'a> {
     Varint(u64),
     /// A text, message or packed list.
     Bytes(&'a [u8]),
+    /// One of these that was not wanted.
+    Skipped,
 }
 
 /// A top-level field.
@@ -69,8 +71,8 @@ impl<R: Read> Fields<R> {
         Ok(tag.map(|tag| tag >> 3))
     }
 
-    /// The next field that is not skipped, or `None` at the input's end. `limit` tells the largest length that a field of
-    /// a number may have; where that is `None`, such fields are skipped without being held.
+    /// The next field, or `None` at the input's end. `limit` tells the largest length that a field of a number may have;
+    /// where that is `None`, such fields are skipped without being held.
     pub(super) fn next(&mut self, limit: impl Fn(u64) -> Option<usize>) -> Result<Option<Field<'_>>, Error> {
         loop {
             let position = self.offset;
@@ -83,7 +85,10 @@ impl<R: Read> Fields<R> {
                 Head::Skipped => {}
                 Head::Varint(value) => return Ok(Some(Field { number, value: Value::Varint(value), position })),
                 Head::Bytes(length) => match limit(number) {
-                    None => self.skip(length, position)?,
+                    None => {
+                        self.skip(length, position)?;
+                        return Ok(Some(Field { number, value: Value::Skipped, position }));
+                    }
                     Some(limit) if length > limit as u64 => {
                         let what =
                             format!("a field of {length} bytes (field {number}) is longer than the {limit} allowed");
@@ -256,6 +261,7 @@ mod tests {
         let Value::Bytes(text) = fields.next(limit).unwrap().unwrap().value else { panic!("a text") };
         assert_eq!(text.len(), 3 * BLOCK);
         assert_eq!(fields.peek().unwrap(), Some(100));
+        assert_eq!(fields.next(limit).unwrap().map(|field| (field.number, field.value)), Some((100, Value::Skipped)));
         assert!(fields.next(limit).unwrap().is_none() && fields.peek().unwrap().is_none());
         assert_eq!(fields.offset(), bytes.len() as u64);
     }

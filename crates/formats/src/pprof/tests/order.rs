@@ -110,3 +110,27 @@ fn what_we_write_ends_with_samples_and_is_read_in_one_go() {
     let again = read_bytes(joined(&[samples, tables].concat())).unwrap();
     assert_eq!((again.warnings.len(), again.profile), (0, read_bytes(joined(&ours)).unwrap().profile));
 }
+
+#[test]
+fn how_many_stacks_there_are_is_told_ahead_and_only_makes_room() {
+    let mut profile = Profile::new(vec![ValueType::samples()]);
+    let name = profile.strings.intern("f");
+    let function = profile.functions.intern(burnmark_model::Function::named(name));
+    for address in 1..=60_000 {
+        let frame = burnmark_model::Frame { address: Some(address), ..burnmark_model::Frame::of(function) };
+        let frame = profile.frames.intern(frame);
+        let stack = Some(profile.push_frame(None, frame));
+        profile.samples.push(Sample { stack, ..Sample::default() }, &[1]).unwrap();
+    }
+    let ours = written(&profile, &WriteOptions::default());
+    let told = b"burnmark.stacks=60000";
+    let at = ours.windows(told.len()).position(|text| text == told).expect("it is told");
+    let whole = read_bytes(ours.clone()).unwrap();
+    assert_eq!((whole.warnings.len(), whole.profile.stacks.len()), (0, 60_000));
+    for other in [b"burnmark.stacks=99999", b"burnmark.stacks=00000", b"burnmark.stacks=-1e99"] {
+        let mut claims = ours.clone();
+        claims[at..at + told.len()].copy_from_slice(other);
+        let parsed = read_bytes(claims).unwrap();
+        assert_eq!((parsed.warnings.len(), parsed.profile), (0, whole.profile.clone()));
+    }
+}
