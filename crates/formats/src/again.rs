@@ -70,7 +70,11 @@ impl Read for Kept<'_> {
             self.is_past = true;
             length = self.stream.read(buffer)?;
             self.kept.write_all(&buffer[..length]).map_err(|error| {
-                let what = format!("{error} while it was kept in a temporary file: save it in a file, and name that");
+                let folder = std::env::temp_dir();
+                let what = format!(
+                    "{error} while it was kept in a temporary file in {}: save it in a file, and name that",
+                    folder.display()
+                );
                 io::Error::new(error.kind(), what)
             })?;
         }

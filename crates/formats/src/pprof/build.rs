@@ -36,6 +36,9 @@ pub(super) fn build<R: Read>(tables: Tables, mut fields: Fields<R>, budget: Budg
             _ => {}
         }
     }
+    if !is_rest && fields.offset() != builder.tables.length {
+        return Err(malformed(fields.offset(), "the file has changed while it was read: read it again"));
+    }
     Ok(Some(Parsed { profile: builder.profile, warnings: builder.tables.warnings.into_vec() }))
 }
 
