@@ -147,29 +147,17 @@ fn add_field(tables: &mut Tables, field: &Field<'_>) -> Result<u64, Error> {
         }
         3 => {
             let mapping: Mapping = decode(bytes, position)?;
-            add_id(
-                &mut tables.mapping_ids,
-                mapping.id,
-                tables.mappings.len(),
-                "mapping",
-                &mut tables.warnings,
-                position,
-            );
-            tables.mappings.push(mapping);
+            let Tables { mapping_ids, mappings, warnings, .. } = tables;
+            add_id(mapping_ids, mapping.id, mappings.len(), "mapping", warnings, position);
+            mappings.push(mapping);
             128
         }
         4 => add_location(tables, bytes, position)?,
         5 => {
             let function: Function = decode(bytes, position)?;
-            add_id(
-                &mut tables.function_ids,
-                function.id,
-                tables.functions.len(),
-                "function",
-                &mut tables.warnings,
-                position,
-            );
-            tables.functions.push(function);
+            let Tables { function_ids, functions, warnings, .. } = tables;
+            add_id(function_ids, function.id, functions.len(), "function", warnings, position);
+            functions.push(function);
             96
         }
         6 => {

@@ -84,9 +84,11 @@ pub(crate) fn read(mut input: Again, options: &ReadOptions) -> Result<Parsed, Er
     let mut fields = Fields::new(input.reader(options)?);
     let mut tables = collect::collect(&mut fields, &mut budget, true)?;
     if tables.samples_follow {
-        // What goes wrong may do so because it is not as the file says.
-        if let Ok(Some(parsed)) = build::build(tables, fields, budget) {
-            return Ok(parsed);
+        match build::build(tables, fields, budget) {
+            Ok(Some(parsed)) => return Ok(parsed),
+            // It is not as the file says, or that may be the reason. Of a stream that failed there is no more to read.
+            Ok(None) | Err(Error::Malformed { .. }) => {}
+            Err(error) => return Err(error),
         }
         budget = Budget::new(Format::Pprof, options.max_decompressed);
         tables = collect::collect(&mut Fields::new(input.reader(options)?), &mut budget, false)?;

@@ -217,7 +217,10 @@ fn read_ids(mut list: &[u8], ids: &mut Vec<u64>, position: u64) -> Result<(), Er
     ids.clear();
     while !list.is_empty() {
         let Some((id, length)) = parse_varint(list) else {
-            return Err(malformed(position, "a sample's list of locations is damaged"));
+            return Err(malformed(
+                position,
+                "a sample's list of locations is damaged: copy the file again, or make it anew",
+            ));
         };
         ids.push(id);
         list = &list[length..];

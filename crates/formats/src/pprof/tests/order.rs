@@ -1,7 +1,9 @@
 //! Samples before, between and after what they refer to, and beside samples of other threads.
 
 use super::super::wire::Fields;
+use super::super::{build, collect};
 use super::*;
+use crate::budget::Budget;
 
 /// A file's fields, each encoded, with its number.
 fn fields(bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
@@ -132,5 +134,27 @@ fn how_many_stacks_there_are_is_told_ahead_and_only_makes_room() {
         claims[at..at + told.len()].copy_from_slice(other);
         let parsed = read_bytes(claims).unwrap();
         assert_eq!((parsed.warnings.len(), parsed.profile), (0, whole.profile.clone()));
+    }
+}
+
+#[test]
+fn a_file_that_gets_shorter_while_it_is_read_is_told() {
+    let all = fields(&of_many_threads().bytes());
+    let mut budget = Budget::new(Format::Pprof, 1 << 30);
+    let mut tables = || collect::collect(&mut Fields::new(&*joined(&all)), &mut budget, true).unwrap();
+    let (before, after) = (tables(), tables());
+    let built = |tables, bytes: &[u8]| build::build(tables, Fields::new(bytes), Budget::new(Format::Pprof, 1 << 30));
+    assert!(built(before, &joined(&all)).is_ok());
+    let error = built(after, &joined(&all[..all.len() - 1])).unwrap_err().to_string();
+    assert!(error.contains("has changed while it was read"), "{error}");
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_not_taken_for_a_whole_one() {
+    let profile = of_many_threads().read().profile;
+    let whole = written(&profile, &WriteOptions { compress: true, ..WriteOptions::default() });
+    for part in 2..20 {
+        let error = read_bytes(whole[..whole.len() * part / 20].to_vec()).unwrap_err();
+        assert!(matches!(error, Error::Compressed { .. }), "{part}: {error}");
     }
 }
