@@ -99,6 +99,12 @@ fn what_we_write_ends_with_samples_and_is_read_in_one_go() {
     assert_eq!((ours.len() - first, ours[first..].iter().all(|(number, _)| *number == 2)), (3000, true));
     let again = read_bytes(joined(&ours)).unwrap();
     assert_eq!((warnings(&again), stacks(&again)), (vec![], stacks(&parsed)));
+    let (bytes, mut budget) = (joined(&ours), Budget::new(Format::Pprof, 1 << 30));
+    let mut rest = Fields::new(&*bytes);
+    let tables = collect::collect(&mut rest, &mut budget, true).unwrap();
+    assert_eq!((tables.samples_follow, rest.offset()), (true, joined(&ours[..first]).len() as u64));
+    let in_one_go = build::build(tables, rest, budget).unwrap().expect("only samples follow");
+    assert_eq!(in_one_go.profile, again.profile);
     assert_eq!(again.profile.meta, parsed.profile.meta);
 
     // If it is not as it says, it is read all the same.
